@@ -1,0 +1,37 @@
+/* A view of bytes that somebody else owns. Not NUL-terminated; may hold NUL. */
+#ifndef INVOICEGATE_BASE_TEXT_H
+#define INVOICEGATE_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/check.h"
+
+struct text {
+    const char *at; /* NULL means absent, which differs from empty */
+    size_t length;
+};
+
+#define TEXT(literal) ((struct text){(literal), sizeof(literal) - 1})
+#define TEXT_NONE ((struct text){NULL, 0})
+
+static inline struct text text_from(const char *string)
+{
+    return string ? (struct text){string, strlen(string)} : TEXT_NONE;
+}
+
+static inline bool text_is(struct text a, struct text b)
+{
+    return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
+}
+
+/* ASCII only, whatever the locale. */
+bool text_is_nocase(struct text a, struct text b);
+bool text_starts(struct text whole, struct text start);
+
+/* A plain decimal integer, optional minus, nothing else around it. False when it is none or does not fit. */
+MUST_CHECK bool text_to_int64(struct text digits, int64_t *value);
+
+#endif
