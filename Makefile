@@ -1,0 +1,201 @@
+# invoicegate: `make help` lists what can be asked for.
+#
+# Variables: CC (gcc or clang), BUILD (where the build lands), SANITIZE=1 (AddressSanitizer and
+# UndefinedBehaviorSanitizer, into build/asan), JOBS. The private stack takes PORT, UPSTREAM_URL, UPSTREAM_KEY, WORKERS.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR := ar
+CLANG_FORMAT ?= clang-format
+PYTHON ?= /usr/bin/python3
+JOBS ?= $(shell nproc)
+
+ifeq ($(SANITIZE),1)
+BUILD ?= build/asan
+else
+BUILD ?= build
+endif
+ASAN := build/asan
+
+# ---- flags
+
+CPPFLAGS += -Isrc -D_GNU_SOURCE -MMD -MP
+WARNINGS := -Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
+HARDENING := -fstack-protector-strong -fPIE
+ifneq ($(filter x86_64%,$(shell uname -m)),)
+HARDENING += -fcf-protection
+endif
+LINK_HARDENING := -pie -Wl,-z,relro,-z,now
+
+ifeq ($(SANITIZE),1)
+OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+else
+OPTIMIZE := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(OPTIMIZE) $(HARDENING) $(CFLAGS)
+ALL_LDFLAGS = $(OPTIMIZE) $(LINK_HARDENING) $(LDFLAGS)
+
+# Headers of libraries are system headers: their warnings are not ours.
+packages_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1)))
+CPPFLAGS += $(call packages_cflags,libcurl json-c libpq libcrypto)
+WORKER_LIBS = -lfcgi $(shell pkg-config --libs libcurl json-c libpq libcrypto)
+CTL_LIBS = $(shell pkg-config --libs libcurl json-c libpq libcrypto)
+SANDBOX_LIBS = $(shell pkg-config --libs libevent libevent_openssl libssl libcrypto json-c) -lm
+
+# ---- sources
+
+# FOLDERS="base front" builds and tests a part alone.
+FOLDERS ?= base front flow store upstream
+objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
+
+BASE_SOURCES := $(wildcard src/base/*.c)
+# Everything of the worker but main.c: what unit tests link.
+WORKER_SOURCES := $(wildcard src/config.c $(FOLDERS:%=src/%/*.c))
+CTL_SOURCES := $(filter-out src/ctl/main.c,$(wildcard src/ctl/*.c))
+SANDBOX_SOURCES := $(filter-out src/sandbox/main.c,$(wildcard src/sandbox/*.c))
+
+BASE_OBJECTS := $(call objects,$(BASE_SOURCES))
+WORKER_OBJECTS := $(call objects,$(WORKER_SOURCES))
+CTL_OBJECTS := $(call objects,$(CTL_SOURCES)) $(BASE_OBJECTS)
+SANDBOX_OBJECTS := $(call objects,$(SANDBOX_SOURCES) $(wildcard src/base/check.c))
+
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_SANDBOX := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter tests/unit/test_sandbox_%.c,$(UNIT_SOURCES)))
+UNIT_CTL := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter tests/unit/test_ctl_%.c,$(UNIT_SOURCES)))
+UNIT_WORKER := $(filter-out $(UNIT_SANDBOX) $(UNIT_CTL),$(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%))
+# TESTS="test_loop test_json" runs these alone.
+UNIT := $(if $(TESTS),$(TESTS:%=$(BUILD)/unit/%),$(UNIT_WORKER) $(UNIT_SANDBOX) $(UNIT_CTL))
+
+# A program whose main does not exist yet is left out.
+PROGRAMS := $(if $(wildcard src/main.c),$(BUILD)/invoicegate) \
+            $(if $(wildcard src/ctl/main.c),$(BUILD)/invoicegatectl) \
+            $(if $(wildcard src/sandbox/main.c),$(BUILD)/invoicegate-sandbox)
+
+C_FILES = $(shell find src tests -name '*.[ch]')
+SHELL_FILES = $(shell find tests nginx systemd .ci -name '*.sh' -o -path .ci/run)
+
+# ---- build
+
+.PHONY: all clean help
+all: $(PROGRAMS) ## build the programs into $(BUILD)
+
+$(BUILD)/obj/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BUILD)/invoicegate: $(BUILD)/obj/main.o $(WORKER_OBJECTS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
+
+$(BUILD)/invoicegatectl: $(BUILD)/obj/ctl/main.o $(CTL_OBJECTS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS)
+
+$(BUILD)/invoicegate-sandbox: $(BUILD)/obj/sandbox/main.o $(SANDBOX_OBJECTS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS)
+
+# Unit tests link archives, so that a test may bring a stand-in for a whole file.
+$(BUILD)/libworker.a: $(WORKER_OBJECTS)
+$(BUILD)/libctl.a: $(CTL_OBJECTS)
+$(BUILD)/libsandbox.a: $(SANDBOX_OBJECTS)
+$(BUILD)/lib%.a: Makefile
+	@mkdir -p $(@D)
+	@rm -f $@
+	@$(AR) rcs $@ $(filter %.o,$^)
+
+$(BUILD)/unit/%.o: tests/unit/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(UNIT_WORKER): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libworker.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS) -lcmocka
+$(UNIT_CTL): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libctl.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS) -lcmocka
+$(UNIT_SANDBOX): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libsandbox.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lcmocka
+
+-include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)
+
+clean: ## remove the build
+	rm -rf build
+
+# ---- the private stack
+
+export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS
+
+.PHONY: deps demo up down
+deps: ## install the Debian packages that building and testing need
+	tests/stack/deps.sh
+
+demo: ## everything from nothing: install, build, start, create one invoice, show it
+	tests/stack/demo.sh
+
+up: ## start the private stack (PORT, UPSTREAM_URL, UPSTREAM_KEY, WORKERS)
+	tests/stack/up.sh
+
+down: ## stop it
+	tests/stack/down.sh
+
+# ---- checks
+
+.PHONY: check check-slow check-deps unit unit-run e2e format format-check includes shellcheck
+STAGE = @printf '\n== %s\n'
+
+check: ## all quick checks: build, format, rules, unit and end-to-end tests
+	$(STAGE) 'packages'
+	@$(MAKE) --no-print-directory check-deps
+	$(STAGE) 'build'
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	$(STAGE) 'format'
+	@$(MAKE) --no-print-directory format-check
+	$(STAGE) 'include rules and sizes'
+	@$(MAKE) --no-print-directory includes
+	$(STAGE) 'shell scripts'
+	@$(MAKE) --no-print-directory shellcheck
+	$(STAGE) 'unit tests'
+	@$(MAKE) --no-print-directory unit
+	$(STAGE) 'end-to-end tests'
+	@$(MAKE) --no-print-directory e2e
+
+check-slow: check ## check, and what takes longer
+	$(STAGE) 'build with clang'
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=build/clang all
+
+check-deps:
+	@tests/stack/deps.sh --check
+
+unit: ## unit tests on the sanitizer build (TESTS=... for some of them)
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=1 BUILD=$(ASAN) unit-build
+	@$(MAKE) --no-print-directory SANITIZE=1 BUILD=$(ASAN) unit-run
+
+.PHONY: unit-build
+unit-build: $(UNIT)
+
+unit-run:
+	@tests/unit/run.sh $(UNIT)
+
+e2e: ## end-to-end tests on the sanitizer build (TESTS=... for some of them)
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=1 BUILD=$(ASAN) all
+	@tests/pytest.sh $(ASAN) $(TESTS)
+
+format: ## format all C files
+	@$(CLANG_FORMAT) -i --style=file $(C_FILES)
+
+format-check:
+	@$(CLANG_FORMAT) --dry-run -Werror --style=file $(C_FILES)
+
+includes:
+	@tests/check-includes.sh
+
+shellcheck:
+	@shellcheck $(SHELL_FILES)
+
+help: ## this list
+	@echo 'make TARGET [VARIABLE=value ...]'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@echo 'Variables: CC BUILD SANITIZE=1 JOBS TESTS FOLDERS; the stack: PORT UPSTREAM_URL UPSTREAM_KEY WORKERS'
