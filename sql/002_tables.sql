@@ -171,12 +171,10 @@ create table gateway.invoice_requests (
     detail            text,
     http_status       integer,
     invoice_id        text,
-    answer            bytea,                       -- what a replay answers, byte for byte
     finished_at       timestamptz,
     finished_fence    integer,
     primary key (request_id)
 ) partition by range (request_id);
-alter table gateway.invoice_requests alter column answer set compression lz4;
 create index invoice_requests_by_account on gateway.invoice_requests (agency_id, account_id, request_id);
 create index invoice_requests_by_client on gateway.invoice_requests (agency_id, client_id, request_id);
 create table gateway.invoice_requests_default partition of gateway.invoice_requests default;
@@ -203,9 +201,13 @@ create table gateway.idempotency_keys (
     request_id      uuid not null,
     created_at      timestamptz not null default now(),
     ended_at        timestamptz,              -- purging counts from here
+    http_status     integer,                  -- what a replay answers, byte for byte
+    answer          bytea,
     primary key (agency_id, account_id, mode, route, idempotency_key)
-);
-create index idempotency_keys_ended on gateway.idempotency_keys (ended_at) where ended_at is not null;
+) with (fillfactor = 70);
+alter table gateway.idempotency_keys alter column answer set compression lz4;
+-- Purging walks from the oldest on; nothing that changes is indexed, so the end of a request touches no index.
+create index idempotency_keys_by_age on gateway.idempotency_keys using brin (created_at);
 
 -- What stands upstream because of us. object is what the upstream answered, byte for byte.
 create table gateway.invoices (

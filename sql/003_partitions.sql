@@ -21,7 +21,7 @@ create function gateway.uuid_time(p_id uuid) returns timestamptz
 -- Makes what is missing of the months from this one to p_months ahead; answers how many partitions it made.
 -- A partition is built apart and attached, so writers wait for the attachment only. Only one caller does it at a time.
 create function gateway.make_partitions(p_months integer) returns integer
-    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC'
 as $$
 declare
     v_parent text;
@@ -33,18 +33,16 @@ begin
         return 0;
     end if;
     for v_from in
-        select generate_series(date_trunc('month', now(), 'UTC'),
-                               date_trunc('month', now(), 'UTC') + make_interval(months => p_months),
-                               interval '1 month')
+        select generate_series(date_trunc('month', now()),
+                               date_trunc('month', now()) + make_interval(months => p_months), interval '1 month')
     loop
-        v_from := date_trunc('month', v_from, 'UTC');
         foreach v_parent in array array['invoice_requests', 'upstream_calls', 'events'] loop
-            v_child := v_parent || to_char(v_from at time zone 'UTC', '_YYYY_MM');
+            v_child := v_parent || to_char(v_from, '_YYYY_MM');
             continue when to_regclass('gateway.' || v_child) is not null;
             execute format('create table gateway.%I (like gateway.%I including all)', v_child, v_parent);
             execute format('alter table gateway.%I attach partition gateway.%I for values from (%L) to (%L)',
                            v_parent, v_child, gateway.uuid_at(v_from),
-                           gateway.uuid_at(date_trunc('month', v_from + interval '32 days', 'UTC')));
+                           gateway.uuid_at(v_from + interval '1 month'));
             v_made := v_made + 1;
         end loop;
     end loop;
