@@ -66,7 +66,7 @@ keep_nginx_asleep() {
     if command -v systemctl >/dev/null; then
         systemctl disable nginx.service >/dev/null 2>&1 || true
     else
-        deb-systemd-helper disable nginx.service >/dev/null 2>&1 || true
+        rm -f /etc/systemd/system/multi-user.target.wants/nginx.service
     fi
 }
 
