@@ -16,21 +16,21 @@ may() {
     allowed=$(IFS='|' && echo "$*")
     [ -d "src/$folder" ] || return 0
     { grep -rnE '^#include "' "src/$folder" --include='*.[ch]' || true; } |
-        { grep -vE ":#include \"($allowed)/" || true; } |
-        sed "s|\$|  -- $folder may include only: $*|" >>"$complaints"
+        { grep -vE ":#include \"($allowed)[/\"]" || true; } |
+        sed "s@\$@  -- $folder may include only: $*@" >>"$complaints"
 }
 may base base
 may front base front
 may store base store
 may upstream base upstream
-may flow base front store upstream flow
+may flow base front store upstream flow config.h
 may ctl base ctl
 may sandbox base sandbox
 
 # only HEADER-PATTERN PATH-PATTERN: a library's header appears in these files alone.
 only() {
     { grep -rnE "^#include <($1)" src --include='*.[ch]' || true; } |
-        { grep -vE "^($2)" || true; } | sed "s|\$|  -- belongs in: $2|" >>"$complaints"
+        { grep -vE "^($2)" || true; } | sed "s@\$@  -- belongs in: $2@" >>"$complaints"
 }
 only 'fcgi' 'src/front/conn'
 only 'libpq-fe\.h|postgres' 'src/store/|src/ctl/'

@@ -1,4 +1,6 @@
-/* API keys: igk_live_ or igk_test_, 30 random base62 characters, 6 of checksum (base62 of the CRC-32 of all before). */
+/* API keys: igk_live_ or igk_test_, 30 random base62 characters, 6 of checksum: the CRC-32 (as in zlib) of
+ * all 39 characters before, as a base62 number with leading zeros. Base62 digits are 0-9, A-Z, a-z in this
+ * order. */
 #ifndef INVOICEGATE_BASE_APIKEY_H
 #define INVOICEGATE_BASE_APIKEY_H
 

@@ -1,7 +1,7 @@
 /* Memory that belongs to one request: many allocations, one free, a cap set once.
  *
- * Overflow is sticky: after the first allocation that the cap or the system refuses, every later one answers NULL
- * too, so a caller may do all its work and ask arena_overflowed() once at the end. */
+ * Overflow is sticky: after the first allocation that the cap or the system refuses, every later one answers
+ * NULL too, so a caller may do all its work and ask arena_overflowed() once at the end. */
 #ifndef INVOICEGATE_BASE_ARENA_H
 #define INVOICEGATE_BASE_ARENA_H
 

@@ -4,7 +4,8 @@
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-/* CHECK(x): x cannot be false, whatever a client, the database or the upstream sends. Never use it on input. */
+/* CHECK(x): x cannot be false, whatever a client, the database or the upstream sends. Never use it on input.
+ */
 #define CHECK(condition)                                                                                     \
     do {                                                                                                     \
         if (__builtin_expect(!(condition), 0))                                                               \

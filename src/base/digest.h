@@ -1,5 +1,5 @@
-/* Digests, random bytes and the ids made of them. OpenSSL's libcrypto does the arithmetic (libcurl and libpq bring it
- * along already). */
+/* Digests, random bytes and the ids made of them. OpenSSL's libcrypto does the arithmetic (libcurl and libpq
+ * bring it along already). */
 #ifndef INVOICEGATE_BASE_DIGEST_H
 #define INVOICEGATE_BASE_DIGEST_H
 
@@ -21,7 +21,8 @@ void digest_hex(const uint8_t *bytes, size_t length, char *hex);
 
 MUST_CHECK bool random_bytes(uint8_t *bytes, size_t length);
 
-/* UUID version 7 (RFC 9562): 48 bits of unix milliseconds, then random. Strictly increasing within one process. */
+/* UUID version 7 (RFC 9562): 48 bits of unix milliseconds, then random. Strictly increasing within one
+ * process. */
 MUST_CHECK bool uuid7_make(uint8_t uuid[UUID_BYTES]);
 void uuid_text(const uint8_t uuid[UUID_BYTES], char text[UUID_TEXT_BYTES]);
 MUST_CHECK bool uuid_from_text(struct text text, uint8_t uuid[UUID_BYTES]);

@@ -1,4 +1,5 @@
-/* Log lines: one JSON object a line on standard error. Never a key, a body or an e-mail address: callers pass ids only. */
+/* Log lines: one JSON object a line on standard error. Never a key, a body or an e-mail address: callers pass
+ * ids only. */
 #ifndef INVOICEGATE_BASE_LOG_H
 #define INVOICEGATE_BASE_LOG_H
 
@@ -16,15 +17,16 @@ MUST_CHECK bool log_level_from(const char *name, enum log_level *level);
 struct log_field {
     const char *name;
     struct text text; /* absent: number is meant */
-    int64_t number;
+    int64_t number;   /* LOG_NO_NUMBER: null is meant */
 };
 
-#define LOG_TEXT(name_, text_) ((struct log_field){(name_), (text_), 0})
+#define LOG_NO_NUMBER INT64_MIN
+#define LOG_TEXT(name_, text_) ((struct log_field){(name_), (text_), LOG_NO_NUMBER})
 #define LOG_INT(name_, number_) ((struct log_field){(name_), TEXT_NONE, (number_)})
 
 /* {"time":"2025-01-31T12:00:00.123Z","level":"warning","message":"...","name":value,...}
- * Text is escaped, cut at 512 bytes a field; invalid UTF-8 becomes "?". An absent text field is left out...
- * by passing LOG_TEXT(name, TEXT_NONE) it prints null. */
+ * Text is escaped, cut at 512 bytes a field; each byte that is not UTF-8 becomes "?". An absent text prints
+ * null. One write a line; fields that would make it longer than 8 KiB are left out. */
 void log_event(enum log_level level, const char *message, const struct log_field *fields, int count);
 
 #define LOG(level, message, ...)                                                                             \

@@ -1,8 +1,8 @@
 /* The event loop: epoll, timers, signals, and work to do just before it sleeps. One thread, never blocking.
  *
- * Watches and timers are embedded in their owners, who keep them in place until removed. Removing or re-arming any
- * watch or timer is allowed from inside any callback; a removed one is never called, even if its event was already
- * collected. */
+ * Watches and timers are embedded in their owners, who keep them in place until removed. Removing or
+ * re-arming any watch or timer is allowed from inside any callback; a removed one is never called, even if
+ * its event was already collected. */
 #ifndef INVOICEGATE_BASE_LOOP_H
 #define INVOICEGATE_BASE_LOOP_H
 
@@ -53,20 +53,23 @@ int64_t loop_now_ms(const struct loop *loop);
 int64_t loop_clock_us(void);
 
 /* Level-triggered. The fd stays the caller's. */
-MUST_CHECK bool loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t events, loop_watch_fn *call,
-                           void *owner);
+MUST_CHECK bool loop_watch(struct loop *loop, struct watch *watch, int fd, uint32_t events,
+                           loop_watch_fn *call, void *owner);
 /* No system call when nothing changes. */
 void loop_watch_events(struct loop *loop, struct watch *watch, uint32_t events);
-/* Harmless on a watch that is not watched. Must come before close(fd). */
+/* Harmless on a watch that is not watched, or that is all zero. Must come before anything else can get the
+ * fd's number: before close(fd), or right after a library closed it. */
 void loop_unwatch(struct loop *loop, struct watch *watch);
 
-/* Arms or re-arms. Never fails: room in the heap is reserved by loop_reserve_timers or grown (abort when out of memory). */
+/* Arms or re-arms. Fires once, in a later turn even where delay_ms is 0. Never fails: the heap grows (abort
+ * when out of memory). The timer must have been zero before its first use. */
 void loop_timer(struct loop *loop, struct timer *timer, int64_t delay_ms, loop_fn *call, void *owner);
 void loop_untimer(struct loop *loop, struct timer *timer);
 
 void loop_before_sleep(struct loop *loop, struct before_sleep *hook, loop_fn *call, void *owner);
 
-/* Blocks the signals TERM, INT, USR1 and HUP for the process and delivers them as events (signalfd). */
+/* Blocks the signals TERM, INT, USR1 and HUP for the process and delivers them as events (signalfd). PIPE is
+ * ignored: writing to a peer that left is an error code. */
 MUST_CHECK bool loop_signals(struct loop *loop, loop_signal_fn *call, void *owner);
 
 #endif

@@ -1,4 +1,5 @@
-/* Counters and histograms of one worker process, registered by name and label set, written as Prometheus text. */
+/* Counters and histograms of one worker process, registered by name and label set, written as Prometheus
+ * text. */
 #ifndef INVOICEGATE_BASE_METRICS_H
 #define INVOICEGATE_BASE_METRICS_H
 

@@ -1,4 +1,5 @@
-/* References to things in flight: a slot and its generation. A completion whose thing has gone finds nothing. */
+/* References to things in flight: a slot and its generation. A completion whose thing has gone finds nothing.
+ */
 #ifndef INVOICEGATE_BASE_SLOTS_H
 #define INVOICEGATE_BASE_SLOTS_H
 

@@ -8,6 +8,8 @@
 #include "base/text.h"
 
 bool utf8_valid(struct text text);
+/* How many bytes the first code point takes; 0 when the text is empty or starts with none. */
+size_t utf8_next(struct text text);
 /* Number of code points of a valid text. */
 size_t utf8_length(struct text text);
 /* Valid UTF-8 and no control character (U+0000..001F, U+007F). */

@@ -1,0 +1,61 @@
+#include "base/slots.h"
+
+#include <stdlib.h>
+
+#define NO_SLOT UINT32_MAX
+
+bool slots_init(struct slots *slots, uint32_t capacity)
+{
+    *slots = (struct slots){.first_free = NO_SLOT};
+    slots->slots = calloc(capacity > 0 ? capacity : 1, sizeof *slots->slots);
+    if (!slots->slots)
+        return false;
+    slots->capacity = capacity;
+    for (uint32_t i = capacity; i-- > 0;) {
+        slots->slots[i] = (struct slot){.generation = 1, .next_free = slots->first_free};
+        slots->first_free = i;
+    }
+    return true;
+}
+
+void slots_free(struct slots *slots)
+{
+    free(slots->slots);
+    *slots = (struct slots){.first_free = NO_SLOT};
+}
+
+struct ref slots_put(struct slots *slots, void *thing)
+{
+    struct slot *slot;
+    struct ref ref;
+
+    CHECK(thing);
+    if (slots->first_free == NO_SLOT)
+        return REF_NONE;
+    slot = &slots->slots[slots->first_free];
+    ref = (struct ref){slots->first_free, slot->generation};
+    slots->first_free = slot->next_free;
+    slot->thing = thing;
+    slots->used++;
+    return ref;
+}
+
+void *slots_get(const struct slots *slots, struct ref ref)
+{
+    if (ref.slot >= slots->capacity || slots->slots[ref.slot].generation != ref.generation)
+        return NULL;
+    return slots->slots[ref.slot].thing;
+}
+
+void slots_remove(struct slots *slots, struct ref ref)
+{
+    struct slot *slot = &slots->slots[ref.slot];
+
+    if (!slots_get(slots, ref))
+        return;
+    slot->thing = NULL;
+    slot->generation = slot->generation == UINT32_MAX ? 1 : slot->generation + 1;
+    slot->next_free = slots->first_free;
+    slots->first_free = ref.slot;
+    slots->used--;
+}

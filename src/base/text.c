@@ -1,0 +1,46 @@
+#include "base/text.h"
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool text_is_nocase(struct text a, struct text b)
+{
+    if (a.length != b.length)
+        return false;
+    for (size_t i = 0; i < a.length; i++)
+        if (lower(a.at[i]) != lower(b.at[i]))
+            return false;
+    return true;
+}
+
+bool text_starts(struct text whole, struct text start)
+{
+    return whole.length >= start.length &&
+           (start.length == 0 || memcmp(whole.at, start.at, start.length) == 0);
+}
+
+bool text_to_int64(struct text digits, int64_t *value)
+{
+    size_t i = 0;
+    bool negative = digits.length > 0 && digits.at[0] == '-';
+    int64_t sum = 0;
+
+    if (negative)
+        i = 1;
+    if (i == digits.length)
+        return false;
+    for (; i < digits.length; i++) {
+        if (digits.at[i] < '0' || digits.at[i] > '9')
+            return false;
+        /* Summed downwards: the smallest number has no positive twin. */
+        if (__builtin_mul_overflow(sum, (int64_t)10, &sum) ||
+            __builtin_sub_overflow(sum, (int64_t)(digits.at[i] - '0'), &sum))
+            return false;
+    }
+    if (!negative && sum == INT64_MIN)
+        return false;
+    *value = negative ? sum : -sum;
+    return true;
+}
