@@ -1,0 +1,36 @@
+/* The store from inside. Private to store/. */
+#ifndef INVOICEGATE_STORE_INTERNAL_H
+#define INVOICEGATE_STORE_INTERNAL_H
+
+#include "store/lane.h"
+
+#define STORE_LANES_MAX 8
+
+struct task_queue {
+    struct store_task *first;
+    struct store_task **last;
+};
+
+struct store {
+    struct loop *loop;
+    const struct store_settings *settings;
+    store_answer_fn *answer;
+    store_ready_fn *ready_changed;
+    void *owner;
+    struct before_sleep hook;
+    int64_t worker_id; /* 0 until the first hello */
+    bool ready;
+    struct task_queue alone;   /* to be run one by one: suspects of a failed batch, unknown commits */
+    struct task_queue waiting; /* the next batch gathers here */
+    struct task_queue delayed; /* until the delay timer */
+    uint32_t pending;
+    struct timer delay;
+    struct timer lease;
+    struct timer partitions;
+    bool lease_due;
+    bool partitions_due;
+    int lane_count;
+    struct lane lanes[STORE_LANES_MAX];
+};
+
+#endif

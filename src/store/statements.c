@@ -1,0 +1,210 @@
+#include "store/statements.h"
+
+#include <stddef.h>
+
+const char statement_greeting[] =
+    "select current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),"
+    "       pg_is_in_recovery(), current_setting('transaction_read_only'),"
+    "       current_setting('synchronous_standby_names'), current_setting('server_version_num'),"
+    "       set_config('lock_timeout', '5s', false), set_config('statement_timeout', '20s', false)";
+
+const char statement_hello[] = "select worker_id from gateway.hello($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+const struct statement_text statements[STATEMENT_COUNT] = {
+    [STORE_BEGIN] = {"begin",
+                     "select ord, verdict, http_status, reason, agency_id, mode, planned, generation,"
+                     "       customer_generation, customer_id, customer_name, customer_email, price_id,"
+                     "       amount_minor, currency, auto_advance, original_request,"
+                     "       convert_from(answer, 'UTF8')"
+                     "  from gateway.begin_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+                     "                              $14, $15, $16)",
+                     16},
+    [STORE_PLAN] = {"plan",
+                    "select ord, verdict, customer_id, price_id, amount_minor, currency"
+                    "  from gateway.plan_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                    9},
+    [STORE_RENEW] = {"renew",
+                     "select ord, verdict, generation, customer_generation, customer_id, customer_name,"
+                     "       customer_email"
+                     "  from gateway.renew_customer($1, $2, $3)",
+                     3},
+    [STORE_NOTE] = {"note",
+                    "select ord, verdict from gateway.note_invoices($1, $2, $3, $4, $5, $6, $7, $8)", 8},
+    [STORE_FINISH] = {"finish",
+                      "select ord, verdict, state, http_status"
+                      "  from gateway.finish_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+                      "                               $14, $15, $16)",
+                      16},
+    [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9},
+    [STATEMENT_LEASE] = {"lease", "select gateway.renew_lease($1, $2)", 2},
+    [STATEMENT_PARTITIONS] = {"partitions", "select gateway.make_partitions(3)", 0},
+    [STATEMENT_GOODBYE] = {"goodbye", "select gateway.goodbye($1)", 1},
+};
+
+#define FIELD(type, structure, member) {COLUMN_##type, offsetof(struct structure, member)}
+#define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
+
+static const struct column begin_columns[] = {
+    FIELD(UUID, store_begin, request_id),      FIELD(DIGEST, store_begin, key_digest),
+    FIELD(TEXT, store_begin, route),           FIELD(TEXT, store_begin, account_id),
+    FIELD(TEXT, store_begin, client_id),       FIELD(TEXT, store_begin, product_id),
+    FIELD(TEXT, store_begin, collection_method), FIELD(INT4, store_begin, days_until_due),
+    FIELD(TEXT, store_begin, idempotency_key), FIELD(DIGEST, store_begin, fingerprint),
+    FIELD(INT4, store_begin, refusal_status),  FIELD(TEXT, store_begin, refusal_reason),
+    FIELD(TEXT, store_begin, refusal_detail),
+};
+
+static const struct column plan_columns[] = {
+    FIELD(UUID, store_plan, request_id),   FIELD(INT4, store_plan, fence),
+    FIELD(TEXT, store_plan, customer_id),  FIELD(TEXT, store_plan, product_name),
+    FIELD(TEXT, store_plan, price_id),     FIELD(INT8, store_plan, amount_minor),
+    FIELD(TEXT, store_plan, currency),     FIELD(BYTES, store_plan, product_object),
+};
+
+static const struct column note_columns[] = {
+    FIELD(UUID, store_note, request_id), FIELD(INT4, store_note, fence),
+    FIELD(TEXT, store_note, state),      FIELD(TEXT, store_note, doing),
+    FIELD(TEXT, store_note, invoice_id), FIELD(TEXT, store_note, why),
+    FIELD(INT4, store_note, http_status),
+};
+
+static const struct column finish_columns[] = {
+    FIELD(UUID, store_finish, request_id),   FIELD(INT4, store_finish, fence),
+    FIELD(TEXT, store_finish, state),        FIELD(TEXT, store_finish, reason),
+    FIELD(TEXT, store_finish, detail),       FIELD(INT4, store_finish, http_status),
+    FIELD(TEXT, store_finish, invoice_id),   FIELD(TEXT, store_finish, status),
+    FIELD(TEXT, store_finish, number),       FIELD(INT8, store_finish, amount_minor),
+    FIELD(TEXT, store_finish, currency),     FIELD(INT8, store_finish, created_s),
+    FIELD(BYTES, store_finish, object),      FIELD(BOOL, store_finish, pin),
+    FIELD(BYTES, store_finish, answer),
+};
+
+static const struct column call_columns[] = {
+    FIELD(UUID, store_call, request_id),  FIELD(INT4, store_call, fence),
+    FIELD(TEXT, store_call, step),        FIELD(INT4, store_call, attempt),
+    FIELD(INT8, store_call, started_us),  FIELD(INT4, store_call, duration_ms),
+    FIELD(INT4, store_call, http_status), FIELD(TEXT, store_call, outcome),
+    FIELD(TEXT, store_call, upstream_request_id),
+};
+
+static const struct {
+    const struct column *columns;
+    int count;
+} inputs[STORE_KIND_COUNT] = {
+    [STORE_BEGIN] = {begin_columns, COUNT(begin_columns)},
+    [STORE_PLAN] = {plan_columns, COUNT(plan_columns)},
+    [STORE_NOTE] = {note_columns, COUNT(note_columns)},
+    [STORE_FINISH] = {finish_columns, COUNT(finish_columns)},
+};
+
+static void renew_params(struct params *params, const struct store_task *task)
+{
+    params_uuid(params, task->in.renew.request_id);
+    params_int4(params, task->in.renew.fence);
+}
+
+void statement_params(struct params *params, const struct statement_context *context, enum store_kind kind,
+                      struct store_task *const *tasks, int count)
+{
+    params_reset(params);
+    params_int8(params, context->worker_id);
+    if (kind == STORE_RENEW) {
+        renew_params(params, tasks[0]);
+        return;
+    }
+    if (kind == STORE_BEGIN) {
+        params_bool(params, tasks[0]->again);
+        params_text(params, context->upstream_version);
+    }
+    for (int c = 0; c < inputs[kind].count; c++) {
+        params_array_begin(params, inputs[kind].columns[c].type, count);
+        for (int t = 0; t < count; t++)
+            params_array_add(params, &inputs[kind].columns[c], &tasks[t]->in);
+    }
+}
+
+int statement_calls_params(struct params *params, struct store_task *const *tasks, int count)
+{
+    int calls = 0;
+    for (int t = 0; t < count; t++)
+        for (const struct store_call *call = tasks[t]->calls; call; call = call->next)
+            calls++;
+    params_reset(params);
+    for (int c = 0; calls > 0 && c < COUNT(call_columns); c++) {
+        params_array_begin(params, call_columns[c].type, calls);
+        for (int t = 0; t < count; t++)
+            for (const struct store_call *call = tasks[t]->calls; call; call = call->next)
+                params_array_add(params, &call_columns[c], call);
+    }
+    return calls;
+}
+
+static enum store_verdict verdict_from(struct text word)
+{
+    static const struct {
+        const char *word;
+        enum store_verdict verdict;
+    } words[] = {
+        {"go", STORE_GO},           {"refused", STORE_REFUSED}, {"replay", STORE_REPLAY},
+        {"unauthorized", STORE_UNAUTHORIZED}, {"busy", STORE_BUSY}, {"done", STORE_DONE},
+        {"stale", STORE_STALE},     {"missing", STORE_MISSING},
+    };
+    for (int i = 0; i < COUNT(words); i++)
+        if (text_is(word, text_from(words[i].word)))
+            return words[i].verdict;
+    return STORE_AWAY;
+}
+
+static void begin_answer(const PGresult *result, int row, struct store_answer *answer)
+{
+    answer->http_status = row_int4(result, row, 2);
+    answer->reason = row_text(result, row, 3);
+    answer->agency_id = row_int8(result, row, 4);
+    answer->mode = row_text(result, row, 5);
+    answer->planned = row_bool(result, row, 6);
+    answer->generation = row_int4(result, row, 7);
+    answer->customer_generation = row_int4(result, row, 8);
+    answer->customer_id = row_text(result, row, 9);
+    answer->customer_name = row_text(result, row, 10);
+    answer->customer_email = row_text(result, row, 11);
+    answer->price_id = row_text(result, row, 12);
+    answer->amount_minor = row_int8(result, row, 13);
+    answer->currency = row_text(result, row, 14);
+    answer->auto_advance = row_bool(result, row, 15);
+    answer->original_request = row_text(result, row, 16);
+    answer->answer = row_text(result, row, 17);
+}
+
+static void renew_answer(const PGresult *result, int row, struct store_answer *answer)
+{
+    answer->generation = row_int4(result, row, 2);
+    answer->customer_generation = row_int4(result, row, 3);
+    answer->customer_id = row_text(result, row, 4);
+    answer->customer_name = row_text(result, row, 5);
+    answer->customer_email = row_text(result, row, 6);
+}
+
+static void plan_answer(const PGresult *result, int row, struct store_answer *answer)
+{
+    answer->customer_id = row_text(result, row, 2);
+    answer->price_id = row_text(result, row, 3);
+    answer->amount_minor = row_int8(result, row, 4);
+    answer->currency = row_text(result, row, 5);
+}
+
+int statement_answer(enum store_kind kind, const PGresult *result, int row, struct store_answer *answer)
+{
+    int32_t ord = row_int4(result, row, 0);
+    *answer = (struct store_answer){.verdict = verdict_from(row_text(result, row, 1))};
+    if (kind == STORE_BEGIN)
+        begin_answer(result, row, answer);
+    else if (kind == STORE_RENEW)
+        renew_answer(result, row, answer);
+    else if (kind == STORE_PLAN)
+        plan_answer(result, row, answer);
+    else if (kind == STORE_FINISH) {
+        answer->state = row_text(result, row, 2);
+        answer->http_status = row_int4(result, row, 3);
+    }
+    return ord > 0 ? (int)ord : 0;
+}

@@ -1,0 +1,42 @@
+/* The statements the worker prepares: their text, how tasks become their parameters, how rows become answers. */
+#ifndef INVOICEGATE_STORE_STATEMENTS_H
+#define INVOICEGATE_STORE_STATEMENTS_H
+
+#include "store/rows.h"
+#include "store/store.h"
+
+/* Beyond one for each kind of task. */
+enum statement {
+    STATEMENT_CALLS = STORE_KIND_COUNT,
+    STATEMENT_LEASE,
+    STATEMENT_PARTITIONS,
+    STATEMENT_GOODBYE,
+    STATEMENT_COUNT
+};
+
+struct statement_text {
+    const char *name;
+    const char *sql;
+    int params;
+};
+
+extern const struct statement_text statements[STATEMENT_COUNT];
+
+/* Asked once on every new connection: what durability rests on (protocol: verified, not assumed). */
+extern const char statement_greeting[];
+extern const char statement_hello[];
+
+struct statement_context {
+    int64_t worker_id;
+    struct text upstream_version;
+};
+
+/* Fills the parameters for tasks of one kind. */
+void statement_params(struct params *params, const struct statement_context *context, enum store_kind kind,
+                      struct store_task *const *tasks, int count);
+/* Fills the parameters of STATEMENT_CALLS from the calls of all tasks; answers how many calls there are. */
+int statement_calls_params(struct params *params, struct store_task *const *tasks, int count);
+/* What row says; row's ord (from 1) is answered, 0 when the row makes no sense. */
+int statement_answer(enum store_kind kind, const PGresult *result, int row, struct store_answer *answer);
+
+#endif

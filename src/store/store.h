@@ -1,0 +1,194 @@
+/* What is asked of PostgreSQL, as tasks. Only store/ knows libpq.
+ *
+ * A task is embedded in its owner and belongs to the store from store_submit() until its answer is delivered. Tasks that
+ * are ready at the same time travel together in one transaction; the next batch gathers while one is under way, so a lone
+ * task never waits. A task whose commit is unknown (connection lost) is run again under the same ids until it is known:
+ * the SQL functions are made for that. */
+#ifndef INVOICEGATE_STORE_STORE_H
+#define INVOICEGATE_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/apikey.h"
+#include "base/digest.h"
+#include "base/loop.h"
+#include "base/slots.h"
+#include "base/text.h"
+
+/* SQL null for numbers; an absent text is null by itself. */
+#define STORE_NULL32 INT32_MIN
+#define STORE_NULL64 INT64_MIN
+
+/* name, SQL function that runs a batch of them */
+#define STORE_KINDS(X)                                                                                       \
+    X(BEGIN, begin)                                                                                          \
+    X(PLAN, plan)                                                                                            \
+    X(RENEW, renew)                                                                                          \
+    X(NOTE, note)                                                                                            \
+    X(FINISH, finish)
+
+enum store_kind {
+#define X(upper, lower) STORE_##upper,
+    STORE_KINDS(X)
+#undef X
+        STORE_KIND_COUNT
+};
+
+/* One attempt of one upstream call, to be recorded with the next note or finish. */
+struct store_call {
+    struct store_call *next;
+    uint8_t request_id[UUID_BYTES];
+    int32_t fence;
+    struct text step;
+    int32_t attempt;
+    int64_t started_us; /* unix time */
+    int32_t duration_ms;
+    int32_t http_status; /* STORE_NULL32: no answer */
+    struct text outcome;
+    struct text upstream_request_id;
+};
+
+struct store_begin {
+    uint8_t request_id[UUID_BYTES];
+    uint8_t key_digest[DIGEST_BYTES];
+    struct text route;
+    struct text account_id;
+    struct text client_id;
+    struct text product_id;
+    struct text collection_method;
+    int32_t days_until_due;
+    struct text idempotency_key;
+    uint8_t fingerprint[DIGEST_BYTES];
+    int32_t refusal_status; /* 0: nothing against it so far */
+    struct text refusal_reason;
+    struct text refusal_detail;
+};
+
+struct store_plan {
+    uint8_t request_id[UUID_BYTES];
+    int32_t fence;
+    struct text customer_id; /* absent: known before */
+    struct text product_name;
+    struct text price_id; /* absent: known before */
+    int64_t amount_minor;
+    struct text currency;
+    struct text product_object;
+};
+
+struct store_renew {
+    uint8_t request_id[UUID_BYTES];
+    int32_t fence;
+};
+
+struct store_note {
+    uint8_t request_id[UUID_BYTES];
+    int32_t fence;
+    struct text state; /* "open" or "unresolved" */
+    struct text doing; /* "create", "delete" or "advance" */
+    struct text invoice_id;
+    struct text why;
+    int32_t http_status; /* what the client was told, or STORE_NULL32 */
+};
+
+struct store_finish {
+    uint8_t request_id[UUID_BYTES];
+    int32_t fence;
+    struct text state; /* "created", "failed" or "refused" */
+    struct text reason;
+    struct text detail;
+    int32_t http_status;
+    struct text invoice_id; /* of what stands, or of the draft that was deleted */
+    struct text status;
+    struct text number;
+    int64_t amount_minor;
+    struct text currency;
+    int64_t created_s;
+    struct text object; /* the upstream's bytes */
+    bool pin;           /* the answer belongs to the client's key for good */
+    struct text answer;
+};
+
+struct store_task {
+    struct store_task *next;
+    struct ref ref; /* whose task it is: handed back with the answer */
+    enum store_kind kind;
+    bool busy;  /* between store_submit() and the answer */
+    bool again; /* its commit is unknown: run alone */
+    int errors; /* how often PostgreSQL refused it */
+    const struct store_call *calls; /* recorded in the same transaction; next-linked, may be NULL */
+    union {
+        struct store_begin begin;
+        struct store_plan plan;
+        struct store_renew renew;
+        struct store_note note;
+        struct store_finish finish;
+    } in;
+};
+
+enum store_verdict {
+    STORE_GO,           /* begin, plan, renew, note: done, go on */
+    STORE_REFUSED,      /* begin: refused and recorded */
+    STORE_REPLAY,       /* begin: this key has its answer already */
+    STORE_UNAUTHORIZED, /* begin: no such key */
+    STORE_BUSY,         /* begin run again: its first run still holds the key's lock; ask again soon */
+    STORE_DONE,         /* finish */
+    STORE_STALE,        /* plan, renew, note, finish: another worker holds this request now */
+    STORE_MISSING,      /* finish: no such request */
+    STORE_AWAY          /* begin: not recorded, and certainly not: database away or it refused the statement */
+};
+
+/* What came back. Texts are views that are valid during the call only. */
+struct store_answer {
+    enum store_verdict verdict;
+    int32_t http_status;
+    struct text reason;
+    int64_t agency_id;
+    struct text mode;
+    bool planned;
+    int32_t generation;
+    int32_t customer_generation;
+    struct text customer_id;
+    struct text customer_name;
+    struct text customer_email;
+    struct text price_id;
+    int64_t amount_minor; /* STORE_NULL64 when unknown */
+    struct text currency;
+    bool auto_advance;
+    struct text original_request;
+    struct text answer; /* of a replay */
+    struct text state;  /* of a stale finish */
+};
+
+typedef void store_answer_fn(void *owner, struct ref ref, enum store_kind kind,
+                             const struct store_answer *answer);
+/* The database can be used from now on, or cannot any more. */
+typedef void store_ready_fn(void *owner, bool ready);
+
+struct store_settings {
+    const char *database; /* libpq connection string */
+    const char *build;
+    int32_t recipe;
+    const char *upstream_url;
+    const char *upstream_platform;
+    const char *upstream_version;
+    bool serves[MODE_COUNT];
+    int lanes;
+    int batch_max;
+    int lease_ms;
+    bool allow_unsafe; /* accept a database that may lose what it confirmed (tests only) */
+};
+
+struct store;
+
+/* Settings stay the caller's and must outlive the store. NULL when memory is out. Connects in the background. */
+MUST_CHECK struct store *store_open(struct loop *loop, const struct store_settings *settings,
+                                    store_answer_fn *answer, store_ready_fn *ready, void *owner);
+bool store_is_ready(const struct store *store);
+/* kind, ref, in and calls are set by the caller. The answer always comes later, never from inside this call. */
+void store_submit(struct store *store, struct store_task *task);
+uint32_t store_pending(const struct store *store);
+/* Ends this worker's incarnation (its lease) if the database can be reached, and frees everything. */
+void store_close(struct store *store);
+
+#endif
