@@ -1,0 +1,23 @@
+/* The tables of commands, one a noun, each ended by a row without a noun. */
+#ifndef INVOICEGATE_CTL_COMMANDS_H
+#define INVOICEGATE_CTL_COMMANDS_H
+
+#include "ctl/ctl.h"
+
+extern const struct command migrate_commands[];
+extern const struct command agency_commands[];
+extern const struct command key_commands[];
+extern const struct command account_commands[];
+extern const struct command client_commands[];
+extern const struct command show_commands[];
+
+#define COMMANDS_END                                                                                         \
+    {                                                                                                        \
+        .noun = NULL                                                                                         \
+    }
+#define OPTIONS_END                                                                                          \
+    {                                                                                                        \
+        .name = NULL                                                                                         \
+    }
+
+#endif

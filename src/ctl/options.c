@@ -1,0 +1,223 @@
+#include "ctl/options.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/utf8.h"
+#include "ctl/say.h"
+
+static const struct option common[] = {
+    {"json", NULL, NULL, NULL, false, false},
+    {"help", NULL, NULL, NULL, false, false},
+    {NULL, NULL, NULL, NULL, false, false},
+};
+
+enum ctl_exit usage_error(const struct ctl *ctl, const char *format, ...)
+{
+    char line[1024];
+    const char *noun = ctl->command->noun;
+    const char *gap = ctl->command->verb ? " " : "";
+    const char *verb = ctl->command->verb ? ctl->command->verb : "";
+    va_list values;
+    va_start(values, format);
+    vsnprintf(line, sizeof(line), format, values);
+    va_end(values);
+    say_error("%s%s%s: %s; see 'invoicegatectl %s%s%s --help'", noun, gap, verb, line, noun, gap, verb);
+    return CTL_USAGE;
+}
+
+static const struct option *option_in(const struct option *options, const char *name, size_t length)
+{
+    for (; options && options->name; options++)
+        if (strlen(options->name) == length && memcmp(options->name, name, length) == 0)
+            return options;
+    return NULL;
+}
+
+/* Whether the value is one of the words of the list. */
+static bool chosen(const char *choices, const char *value)
+{
+    size_t length = strlen(value);
+    while (choices && *choices) {
+        size_t word = strcspn(choices, " ");
+        if (word == length && memcmp(choices, value, length) == 0)
+            return true;
+        choices += word + strspn(choices + word, " ");
+    }
+    return false;
+}
+
+static enum ctl_exit take(struct ctl *ctl, const struct option *option, const char *value)
+{
+    if (option->choices && !chosen(option->choices, value))
+        return usage_error(ctl, "--%s takes one of: %s", option->name, option->choices);
+    if (!option->repeats && option_given(ctl, option->name))
+        return usage_error(ctl, "--%s is given twice", option->name);
+    ctl->options[ctl->option_count++] = (struct given_option){option, value};
+    return CTL_DONE;
+}
+
+/* One option with its value, which may be the next word. Answers how many words were used, 0 after a
+ * complaint. */
+static int take_option(struct ctl *ctl, const char *word, const char *next)
+{
+    const char *name = word + 2;
+    size_t length = strcspn(name, "=");
+    const char *value = name[length] == '=' ? name + length + 1 : NULL;
+    const struct option *option = option_in(ctl->command->options, name, length);
+    int used = 1;
+    if (!option) {
+        usage_error(ctl, "there is no option --%.*s", (int)length, name);
+        return 0;
+    }
+    if (!option->value && value) {
+        usage_error(ctl, "--%s takes no value", option->name);
+        return 0;
+    }
+    if (option->value && !value) {
+        if (!next || strncmp(next, "--", 2) == 0) {
+            usage_error(ctl, "--%s needs a value: --%s %s", option->name, option->name, option->value);
+            return 0;
+        }
+        value = next;
+        used = 2;
+    }
+    return take(ctl, option, value ? value : "") == CTL_DONE ? used : 0;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static enum ctl_exit check_complete(const struct ctl *ctl)
+{
+    const struct command *command = ctl->command;
+    if (ctl->argument_count < command->arguments_min)
+        return usage_error(ctl, "it needs %s", command->arguments);
+    if (ctl->argument_count > command->arguments_max)
+        return usage_error(ctl, "'%s' is one argument too many", ctl->arguments[command->arguments_max]);
+    for (const struct option *option = command->options; option && option->name; option++)
+        if (option->required && !option_given(ctl, option->name))
+            return usage_error(ctl, "--%s %s is missing", option->name, option->value);
+    return CTL_DONE;
+}
+
+enum ctl_exit options_parse(struct ctl *ctl, int count, char **words, bool *help)
+{
+    bool only_arguments = false;
+    *help = false;
+    for (int i = 0; i < count; i++)
+        if (is_help(words[i])) {
+            *help = true;
+            return CTL_DONE;
+        }
+    for (int i = 0; i < count;) {
+        bool dashed = !only_arguments && words[i][0] == '-' && words[i][1] != '\0';
+        int used = 1;
+        if (dashed && strcmp(words[i], "--") == 0)
+            only_arguments = true;
+        else if (dashed && strcmp(words[i], "--json") == 0)
+            ctl->json = true;
+        else if (dashed && words[i][1] != '-')
+            return usage_error(ctl, "there is no option %s", words[i]);
+        else if (dashed)
+            used = take_option(ctl, words[i], i + 1 < count ? words[i + 1] : NULL);
+        else
+            ctl->arguments[ctl->argument_count++] = words[i];
+        if (used == 0)
+            return CTL_USAGE;
+        i += used;
+    }
+    return check_complete(ctl);
+}
+
+bool option_given(const struct ctl *ctl, const char *name)
+{
+    CHECK(option_in(ctl->command->options, name, strlen(name)) || option_in(common, name, strlen(name)));
+    for (int i = 0; i < ctl->option_count; i++)
+        if (strcmp(ctl->options[i].option->name, name) == 0)
+            return true;
+    return false;
+}
+
+const char *option_text(const struct ctl *ctl, const char *name)
+{
+    CHECK(option_in(ctl->command->options, name, strlen(name)));
+    for (int i = ctl->option_count - 1; i >= 0; i--)
+        if (strcmp(ctl->options[i].option->name, name) == 0)
+            return ctl->options[i].value;
+    return NULL;
+}
+
+bool option_number(const struct ctl *ctl, const char *name, int64_t *number)
+{
+    const char *value = option_text(ctl, name);
+    *number = 0;
+    if (!value)
+        return true;
+    if (text_to_int64(text_from(value), number) && *number > 0)
+        return true;
+    usage_error(ctl, "--%s takes a positive number, not '%s'", name, value);
+    return false;
+}
+
+/* In a form, 9 stands for any digit; everything else for itself. Answers the length matched, 0 when it
+ * differs. */
+static size_t match_form(const char *value, const char *form)
+{
+    size_t at = 0;
+    for (; form[at]; at++)
+        if (form[at] == '9' ? value[at] < '0' || value[at] > '9' : value[at] != form[at])
+            return 0;
+    return at;
+}
+
+/* What is behind the date: nothing, or a time of day. Says whether a zone is given. */
+static bool time_valid(const char *rest, bool *zoned)
+{
+    size_t used = match_form(rest, "T99:99:99");
+    if (used == 0)
+        used = match_form(rest, "T99:99");
+    if (used == 9 && rest[used] == '.')
+        used += 1 + strspn(rest + used + 1, "0123456789");
+    rest += used;
+    *zoned = *rest != '\0';
+    if (!*zoned)
+        return true;
+    if (used == 0)
+        return false;
+    if (strcmp(rest, "Z") == 0)
+        return true;
+    return (match_form(rest, "+99:99") == 6 || match_form(rest, "-99:99") == 6) && rest[6] == '\0';
+}
+
+bool option_moment(struct ctl *ctl, const char *name, const char **moment)
+{
+    bool zoned = false;
+    const char *value = option_text(ctl, name);
+    *moment = NULL;
+    if (!value)
+        return true;
+    if (match_form(value, "9999-99-99") == 0 || !time_valid(value + 10, &zoned)) {
+        usage_error(ctl, "--%s takes a moment such as 2026-01-31 or 2026-01-31T12:00:00Z, not '%s'", name,
+                    value);
+        return false;
+    }
+    *moment = zoned ? value : arena_printf(&ctl->arena, "%s UTC", value).at;
+    return *moment != NULL;
+}
+
+bool check_plain(const struct ctl *ctl, const char *what, const char *value, size_t bytes_max)
+{
+    struct text text = text_from(value);
+    if (text.length == 0)
+        usage_error(ctl, "%s is empty", what);
+    else if (text.length > bytes_max)
+        usage_error(ctl, "%s is longer than %zu bytes", what, bytes_max);
+    else if (!utf8_is_plain(text))
+        usage_error(ctl, "%s is not plain UTF-8 text", what);
+    else
+        return true;
+    return false;
+}
