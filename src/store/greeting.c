@@ -78,7 +78,8 @@ static const char *durability_problem(struct lane *lane, const PGresult *facts)
     if (!text_equals(facts, 0, "on"))
         return "the database server runs with fsync = off and may lose confirmed invoices: set it to on";
     if (!text_equals(facts, 1, "on"))
-        return "the database server runs with full_page_writes = off and may lose confirmed invoices: set it to on";
+        return "the database server runs with full_page_writes = off and may lose confirmed invoices: set it "
+               "to on";
     if (!text_equals(facts, 2, "on") && !text_equals(facts, 2, "remote_apply"))
         return "synchronous_commit is weaker than on for this role: set it to on";
     if (several_hosts(lane->connection) && text_equals(facts, 5, ""))

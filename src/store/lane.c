@@ -63,8 +63,8 @@ static void lane_down(struct lane *lane, const char *why)
     lane_disconnect(lane);
     lane->tries++;
     lane_set_state(lane, LANE_DOWN);
-    loop_timer(lane->store->loop, &lane->timer, delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS, lane_connect,
-               lane);
+    loop_timer(lane->store->loop, &lane->timer, delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS,
+               lane_connect, lane);
     store_lane_lost(lane);
 }
 
@@ -128,9 +128,10 @@ static void lane_poll_connect(struct lane *lane)
 static void lane_connect(void *owner)
 {
     struct lane *lane = owner;
-    static const char *const names[] = {"dbname", "application_name", "client_encoding", "target_session_attrs",
-                                        "tcp_user_timeout", NULL};
-    const char *values[] = {lane->store->settings->database, "invoicegate", "UTF8", "read-write", "10000", NULL};
+    static const char *const names[] = {
+        "dbname", "application_name", "client_encoding", "target_session_attrs", "tcp_user_timeout", NULL};
+    const char *values[] = {
+        lane->store->settings->database, "invoicegate", "UTF8", "read-write", "10000", NULL};
     lane_set_state(lane, LANE_CONNECTING);
     loop_timer(lane->store->loop, &lane->timer, CONNECT_PATIENCE_MS, lane_patience, lane);
     lane->connection = PQconnectStartParams(names, values, 1);
@@ -156,8 +157,8 @@ static void lane_load(struct lane *lane, struct store_task **tasks, int count)
             if ((int)tasks[i]->kind == kind)
                 lane->batch[lane->batch_count++] = tasks[i];
         if (lane->batch_count > first)
-            lane->runs[lane->run_count++] =
-                (struct run){.statement = (enum statement)kind, .first = first, .count = lane->batch_count - first};
+            lane->runs[lane->run_count++] = (struct run){
+                .statement = (enum statement)kind, .first = first, .count = lane->batch_count - first};
     }
 }
 
@@ -227,7 +228,8 @@ static void lane_batch_end(struct lane *lane)
 
 static void lane_greeted(struct lane *lane)
 {
-    const char *problem = lane->failed ? "the server refused the worker's statements" : greeting_problem(lane);
+    const char *problem =
+        lane->failed ? "the server refused the worker's statements" : greeting_problem(lane);
     if (problem) {
         LOG(LOG_ERROR, problem, LOG_TEXT("sqlstate", text_from(lane->failed ? lane->sqlstate : NULL)));
         lane_down(lane, problem);
@@ -248,8 +250,7 @@ static void lane_keep_result(struct lane *lane, PGresult *result)
         lane->failed = true;
         strncpy(lane->sqlstate, sqlstate ? sqlstate : "XX000", sizeof(lane->sqlstate) - 1);
         /* The primary message only: details may quote a row's values. */
-        LOG(LOG_ERROR, "the database refused a statement",
-            LOG_TEXT("sqlstate", text_from(lane->sqlstate)),
+        LOG(LOG_ERROR, "the database refused a statement", LOG_TEXT("sqlstate", text_from(lane->sqlstate)),
             LOG_TEXT("why", text_from(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))));
     }
     if (status == PGRES_TUPLES_OK && lane->run_at < lane->run_count) {

@@ -12,8 +12,12 @@ static const struct {
     uint32_t oid;
     int32_t size; /* of a fixed-size element, else 0 */
 } types[] = {
-    [COLUMN_UUID] = {2950, UUID_BYTES}, [COLUMN_DIGEST] = {17, DIGEST_BYTES}, [COLUMN_TEXT] = {25, 0},
-    [COLUMN_BYTES] = {17, 0},           [COLUMN_INT4] = {23, 4},              [COLUMN_INT8] = {20, 8},
+    [COLUMN_UUID] = {2950, UUID_BYTES},
+    [COLUMN_DIGEST] = {17, DIGEST_BYTES},
+    [COLUMN_TEXT] = {25, 0},
+    [COLUMN_BYTES] = {17, 0},
+    [COLUMN_INT4] = {23, 4},
+    [COLUMN_INT8] = {20, 8},
     [COLUMN_BOOL] = {16, 1},
 };
 

@@ -13,7 +13,15 @@
 #define ROWS_PARAMS_MAX 24
 
 /* How a member of a task's struct becomes an element of an array parameter. */
-enum column_type { COLUMN_UUID, COLUMN_DIGEST, COLUMN_TEXT, COLUMN_BYTES, COLUMN_INT4, COLUMN_INT8, COLUMN_BOOL };
+enum column_type {
+    COLUMN_UUID,
+    COLUMN_DIGEST,
+    COLUMN_TEXT,
+    COLUMN_BYTES,
+    COLUMN_INT4,
+    COLUMN_INT8,
+    COLUMN_BOOL
+};
 
 struct column {
     enum column_type type;
@@ -47,8 +55,8 @@ void params_array_add(struct params *params, const struct column *column, const 
 /* Sends it as a prepared statement. False when libpq refuses or memory was out. */
 MUST_CHECK bool params_send(struct params *params, PGconn *connection, const char *statement);
 
-/* Fields of a result in text form, by position (looking names up costs an allocation a field); null is absent,
- * STORE_NULL32/64 or false. */
+/* Fields of a result in text form, by position (looking names up costs an allocation a field); null is
+ * absent, STORE_NULL32/64 or false. */
 struct text row_text(const PGresult *result, int row, int column);
 int32_t row_int4(const PGresult *result, int row, int column);
 int64_t row_int8(const PGresult *result, int row, int column);

@@ -3,7 +3,8 @@
 #include <stddef.h>
 
 const char statement_greeting[] =
-    "select current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),"
+    "select current_setting('fsync'), current_setting('full_page_writes'), "
+    "current_setting('synchronous_commit'),"
     "       pg_is_in_recovery(), current_setting('transaction_read_only'),"
     "       current_setting('synchronous_standby_names'), current_setting('server_version_num'),"
     "       set_config('lock_timeout', '5s', false), set_config('statement_timeout', '20s', false)";
@@ -28,8 +29,8 @@ const struct statement_text statements[STATEMENT_COUNT] = {
                      "       customer_email"
                      "  from gateway.renew_customer($1, $2, $3)",
                      3},
-    [STORE_NOTE] = {"note",
-                    "select ord, verdict from gateway.note_invoices($1, $2, $3, $4, $5, $6, $7, $8)", 8},
+    [STORE_NOTE] = {"note", "select ord, verdict from gateway.note_invoices($1, $2, $3, $4, $5, $6, $7, $8)",
+                    8},
     [STORE_FINISH] = {"finish",
                       "select ord, verdict, state, http_status"
                       "  from gateway.finish_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
@@ -41,49 +42,61 @@ const struct statement_text statements[STATEMENT_COUNT] = {
     [STATEMENT_GOODBYE] = {"goodbye", "select gateway.goodbye($1)", 1},
 };
 
-#define FIELD(type, structure, member) {COLUMN_##type, offsetof(struct structure, member)}
+#define FIELD(type, structure, member)                                                                       \
+    {                                                                                                        \
+        COLUMN_##type, offsetof(struct structure, member)                                                    \
+    }
 #define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 static const struct column begin_columns[] = {
-    FIELD(UUID, store_begin, request_id),      FIELD(DIGEST, store_begin, key_digest),
-    FIELD(TEXT, store_begin, route),           FIELD(TEXT, store_begin, account_id),
-    FIELD(TEXT, store_begin, client_id),       FIELD(TEXT, store_begin, product_id),
-    FIELD(TEXT, store_begin, collection_method), FIELD(INT4, store_begin, days_until_due),
-    FIELD(TEXT, store_begin, idempotency_key), FIELD(DIGEST, store_begin, fingerprint),
-    FIELD(INT4, store_begin, refusal_status),  FIELD(TEXT, store_begin, refusal_reason),
+    FIELD(UUID, store_begin, request_id),
+    FIELD(DIGEST, store_begin, key_digest),
+    FIELD(TEXT, store_begin, route),
+    FIELD(TEXT, store_begin, account_id),
+    FIELD(TEXT, store_begin, client_id),
+    FIELD(TEXT, store_begin, product_id),
+    FIELD(TEXT, store_begin, collection_method),
+    FIELD(INT4, store_begin, days_until_due),
+    FIELD(TEXT, store_begin, idempotency_key),
+    FIELD(DIGEST, store_begin, fingerprint),
+    FIELD(INT4, store_begin, refusal_status),
+    FIELD(TEXT, store_begin, refusal_reason),
     FIELD(TEXT, store_begin, refusal_detail),
 };
 
 static const struct column plan_columns[] = {
-    FIELD(UUID, store_plan, request_id),   FIELD(INT4, store_plan, fence),
-    FIELD(TEXT, store_plan, customer_id),  FIELD(TEXT, store_plan, product_name),
-    FIELD(TEXT, store_plan, price_id),     FIELD(INT8, store_plan, amount_minor),
-    FIELD(TEXT, store_plan, currency),     FIELD(BYTES, store_plan, product_object),
+    FIELD(UUID, store_plan, request_id),  FIELD(INT4, store_plan, fence),
+    FIELD(TEXT, store_plan, customer_id), FIELD(TEXT, store_plan, product_name),
+    FIELD(TEXT, store_plan, price_id),    FIELD(INT8, store_plan, amount_minor),
+    FIELD(TEXT, store_plan, currency),    FIELD(BYTES, store_plan, product_object),
 };
 
 static const struct column note_columns[] = {
-    FIELD(UUID, store_note, request_id), FIELD(INT4, store_note, fence),
-    FIELD(TEXT, store_note, state),      FIELD(TEXT, store_note, doing),
-    FIELD(TEXT, store_note, invoice_id), FIELD(TEXT, store_note, why),
+    FIELD(UUID, store_note, request_id),  FIELD(INT4, store_note, fence),      FIELD(TEXT, store_note, state),
+    FIELD(TEXT, store_note, doing),       FIELD(TEXT, store_note, invoice_id), FIELD(TEXT, store_note, why),
     FIELD(INT4, store_note, http_status),
 };
 
 static const struct column finish_columns[] = {
-    FIELD(UUID, store_finish, request_id),   FIELD(INT4, store_finish, fence),
-    FIELD(TEXT, store_finish, state),        FIELD(TEXT, store_finish, reason),
-    FIELD(TEXT, store_finish, detail),       FIELD(INT4, store_finish, http_status),
-    FIELD(TEXT, store_finish, invoice_id),   FIELD(TEXT, store_finish, status),
-    FIELD(TEXT, store_finish, number),       FIELD(INT8, store_finish, amount_minor),
-    FIELD(TEXT, store_finish, currency),     FIELD(INT8, store_finish, created_s),
-    FIELD(BYTES, store_finish, object),      FIELD(BOOL, store_finish, pin),
+    FIELD(UUID, store_finish, request_id), FIELD(INT4, store_finish, fence),
+    FIELD(TEXT, store_finish, state),      FIELD(TEXT, store_finish, reason),
+    FIELD(TEXT, store_finish, detail),     FIELD(INT4, store_finish, http_status),
+    FIELD(TEXT, store_finish, invoice_id), FIELD(TEXT, store_finish, status),
+    FIELD(TEXT, store_finish, number),     FIELD(INT8, store_finish, amount_minor),
+    FIELD(TEXT, store_finish, currency),   FIELD(INT8, store_finish, created_s),
+    FIELD(BYTES, store_finish, object),    FIELD(BOOL, store_finish, pin),
     FIELD(BYTES, store_finish, answer),
 };
 
 static const struct column call_columns[] = {
-    FIELD(UUID, store_call, request_id),  FIELD(INT4, store_call, fence),
-    FIELD(TEXT, store_call, step),        FIELD(INT4, store_call, attempt),
-    FIELD(INT8, store_call, started_us),  FIELD(INT4, store_call, duration_ms),
-    FIELD(INT4, store_call, http_status), FIELD(TEXT, store_call, outcome),
+    FIELD(UUID, store_call, request_id),
+    FIELD(INT4, store_call, fence),
+    FIELD(TEXT, store_call, step),
+    FIELD(INT4, store_call, attempt),
+    FIELD(INT8, store_call, started_us),
+    FIELD(INT4, store_call, duration_ms),
+    FIELD(INT4, store_call, http_status),
+    FIELD(TEXT, store_call, outcome),
     FIELD(TEXT, store_call, upstream_request_id),
 };
 
@@ -145,9 +158,10 @@ static enum store_verdict verdict_from(struct text word)
         const char *word;
         enum store_verdict verdict;
     } words[] = {
-        {"go", STORE_GO},           {"refused", STORE_REFUSED}, {"replay", STORE_REPLAY},
-        {"unauthorized", STORE_UNAUTHORIZED}, {"busy", STORE_BUSY}, {"done", STORE_DONE},
-        {"stale", STORE_STALE},     {"missing", STORE_MISSING},
+        {"go", STORE_GO},         {"refused", STORE_REFUSED},
+        {"replay", STORE_REPLAY}, {"unauthorized", STORE_UNAUTHORIZED},
+        {"busy", STORE_BUSY},     {"done", STORE_DONE},
+        {"stale", STORE_STALE},   {"missing", STORE_MISSING},
     };
     for (int i = 0; i < COUNT(words); i++)
         if (text_is(word, text_from(words[i].word)))

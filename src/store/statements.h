@@ -1,4 +1,5 @@
-/* The statements the worker prepares: their text, how tasks become their parameters, how rows become answers. */
+/* The statements the worker prepares: their text, how tasks become their parameters, how rows become answers.
+ */
 #ifndef INVOICEGATE_STORE_STATEMENTS_H
 #define INVOICEGATE_STORE_STATEMENTS_H
 

@@ -63,7 +63,8 @@ static void store_ready_update(struct store *store)
     if (ready == store->ready)
         return;
     store->ready = ready;
-    LOG_PLAIN(ready ? LOG_INFO : LOG_ERROR, ready ? "database ready" : "database away: new requests are refused");
+    LOG_PLAIN(ready ? LOG_INFO : LOG_ERROR,
+              ready ? "database ready" : "database away: new requests are refused");
     store->ready_changed(store->owner, ready);
 }
 
@@ -134,8 +135,10 @@ void store_lane_lost(struct lane *lane)
     store_ready_update(store);
 }
 
-/* The batch is certainly rolled back. Neighbours of a poisoned task must not go down with it: each is run alone. */
-static void store_batch_failed(struct store *store, struct store_task **batch, int count, const char *sqlstate)
+/* The batch is certainly rolled back. Neighbours of a poisoned task must not go down with it: each is run
+ * alone. */
+static void store_batch_failed(struct store *store, struct store_task **batch, int count,
+                               const char *sqlstate)
 {
     static const struct store_answer away = {.verdict = STORE_AWAY};
     for (int i = 0; i < count; i++) {

@@ -1,9 +1,9 @@
 /* What is asked of PostgreSQL, as tasks. Only store/ knows libpq.
  *
- * A task is embedded in its owner and belongs to the store from store_submit() until its answer is delivered. Tasks that
- * are ready at the same time travel together in one transaction; the next batch gathers while one is under way, so a lone
- * task never waits. A task whose commit is unknown (connection lost) is run again under the same ids until it is known:
- * the SQL functions are made for that. */
+ * A task is embedded in its owner and belongs to the store from store_submit() until its answer is delivered.
+ * Tasks that are ready at the same time travel together in one transaction; the next batch gathers while one
+ * is under way, so a lone task never waits. A task whose commit is unknown (connection lost) is run again
+ * under the same ids until it is known: the SQL functions are made for that. */
 #ifndef INVOICEGATE_STORE_STORE_H
 #define INVOICEGATE_STORE_STORE_H
 
@@ -113,9 +113,9 @@ struct store_task {
     struct store_task *next;
     struct ref ref; /* whose task it is: handed back with the answer */
     enum store_kind kind;
-    bool busy;  /* between store_submit() and the answer */
-    bool again; /* its commit is unknown: run alone */
-    int errors; /* how often PostgreSQL refused it */
+    bool busy;                      /* between store_submit() and the answer */
+    bool again;                     /* its commit is unknown: run alone */
+    int errors;                     /* how often PostgreSQL refused it */
     const struct store_call *calls; /* recorded in the same transaction; next-linked, may be NULL */
     union {
         struct store_begin begin;
@@ -135,7 +135,7 @@ enum store_verdict {
     STORE_DONE,         /* finish */
     STORE_STALE,        /* plan, renew, note, finish: another worker holds this request now */
     STORE_MISSING,      /* finish: no such request */
-    STORE_AWAY          /* begin: not recorded, and certainly not: database away or it refused the statement */
+    STORE_AWAY /* begin: not recorded, and certainly not: database away or it refused the statement */
 };
 
 /* What came back. Texts are views that are valid during the call only. */
@@ -181,11 +181,13 @@ struct store_settings {
 
 struct store;
 
-/* Settings stay the caller's and must outlive the store. NULL when memory is out. Connects in the background. */
+/* Settings stay the caller's and must outlive the store. NULL when memory is out. Connects in the background.
+ */
 MUST_CHECK struct store *store_open(struct loop *loop, const struct store_settings *settings,
                                     store_answer_fn *answer, store_ready_fn *ready, void *owner);
 bool store_is_ready(const struct store *store);
-/* kind, ref, in and calls are set by the caller. The answer always comes later, never from inside this call. */
+/* kind, ref, in and calls are set by the caller. The answer always comes later, never from inside this call.
+ */
 void store_submit(struct store *store, struct store_task *task);
 uint32_t store_pending(const struct store *store);
 /* Ends this worker's incarnation (its lease) if the database can be reached, and frees everything. */

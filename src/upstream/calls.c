@@ -1,0 +1,225 @@
+#include "upstream/calls.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name;
+    bool creates;
+} steps[STEP_COUNT] = {
+#define X(upper, lower, creates_) [STEP_##upper] = {#lower, creates_},
+    STEPS(X)
+#undef X
+};
+
+const char *step_name(enum step step)
+{
+    CHECK(step < STEP_COUNT);
+    return steps[step].name;
+}
+
+bool step_creates(enum step step)
+{
+    CHECK(step < STEP_COUNT);
+    return steps[step].creates;
+}
+
+/* application/x-www-form-urlencoded, the unreserved characters of RFC 3986 as they are. */
+static void add_encoded(struct builder *out, struct text value)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < value.length; i++) {
+        unsigned char c = (unsigned char)value.at[i];
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+            c == '_' || c == '.' || c == '~') {
+            builder_add_char(out, (char)c);
+        } else {
+            builder_add_char(out, '%');
+            builder_add_char(out, hex[c >> 4]);
+            builder_add_char(out, hex[c & 15]);
+        }
+    }
+}
+
+/* name=value, with an & before all but the first; an absent value is left out. Names are ours and go as they
+ * are. */
+static void add_field(struct builder *out, const char *name, struct text value)
+{
+    if (!value.at)
+        return;
+    if (out->length > 0 && out->at[out->length - 1] != '?')
+        builder_add_char(out, '&');
+    builder_add(out, text_from(name));
+    builder_add_char(out, '=');
+    add_encoded(out, value);
+}
+
+static void add_number(struct builder *out, const char *name, int64_t value)
+{
+    builder_add_char(out, '&');
+    builder_add(out, text_from(name));
+    builder_add_char(out, '=');
+    builder_add_int64(out, value);
+}
+
+static void path_begin(struct builder *path, struct arena *arena, const char *start)
+{
+    builder_init(path, arena, 160);
+    builder_add(path, text_from(start));
+}
+
+static struct text request_text(const struct plan *plan, struct arena *arena)
+{
+    char id[UUID_TEXT_BYTES];
+    uuid_text(plan->request_id, id);
+    return arena_copy(arena, text_from(id));
+}
+
+/* Of the request, the step and the generation: for every step but the customer. */
+static struct text request_key(const struct plan *plan, enum step step, struct arena *arena)
+{
+    char id[UUID_TEXT_BYTES];
+    uuid_text(plan->request_id, id);
+    return arena_printf(arena, "invoicegate-%s-%s-%d", id, step_name(step), plan->generation);
+}
+
+/* Of the client, the account, the mode and the generation: two first requests at once make one customer. */
+static struct text customer_key(const struct plan *plan, struct arena *arena)
+{
+    uint8_t digest[DIGEST_BYTES];
+    char hex[2 * DIGEST_BYTES + 1];
+    struct builder input;
+    builder_init(&input, arena, 160);
+    builder_add_int64(&input, plan->agency_id);
+    builder_add_char(&input, '\n');
+    builder_add(&input, plan->client_id);
+    builder_add_char(&input, '\n');
+    builder_add(&input, plan->account_id);
+    builder_add_char(&input, '\n');
+    builder_add(&input, text_from(mode_name(plan->mode)));
+    if (!digest_sha256(builder_text(&input), digest))
+        return TEXT_NONE;
+    digest_hex(digest, DIGEST_BYTES, hex);
+    return arena_printf(arena, "invoicegate-customer-%s-%d", hex, plan->customer_generation);
+}
+
+static void make_product(const struct plan *plan, struct arena *arena, struct call *call)
+{
+    struct builder path;
+    path_begin(&path, arena, "/v1/products/");
+    add_encoded(&path, plan->product_id);
+    builder_add(&path, TEXT("?expand%5B%5D=default_price"));
+    call->path = builder_text(&path);
+}
+
+static void make_prices(const struct plan *plan, struct arena *arena, struct call *call)
+{
+    struct builder path;
+    path_begin(&path, arena, "/v1/prices?");
+    add_field(&path, "product", plan->product_id);
+    builder_add(&path, TEXT("&active=true&type=one_time&limit=2"));
+    call->path = builder_text(&path);
+}
+
+static void make_customer(const struct plan *plan, struct arena *arena, struct call *call)
+{
+    struct builder form;
+    builder_init(&form, arena, 320);
+    add_field(&form, "name", plan->customer_name);
+    add_field(&form, "email", plan->customer_email);
+    add_field(&form, "metadata[" METADATA_CLIENT "]", plan->client_id);
+    call->path = TEXT("/v1/customers");
+    call->form = builder_text(&form);
+    call->idempotency_key = customer_key(plan, arena);
+}
+
+static void make_invoice(const struct plan *plan, struct arena *arena, struct call *call)
+{
+    struct builder form;
+    builder_init(&form, arena, 480);
+    add_field(&form, "customer", plan->customer_id);
+    add_field(&form, "collection_method", plan->collection_method);
+    if (plan->days_until_due >= 0)
+        add_number(&form, "days_until_due", plan->days_until_due);
+    add_field(&form, "auto_advance", TEXT("false"));
+    add_field(&form, "pending_invoice_items_behavior", TEXT("exclude"));
+    add_field(&form, "currency", plan->currency);
+    add_field(&form, "metadata[" METADATA_REQUEST "]", request_text(plan, arena));
+    add_field(&form, "metadata[" METADATA_CLIENT "]", plan->client_id);
+    call->path = TEXT("/v1/invoices");
+    call->form = builder_text(&form);
+    call->idempotency_key = request_key(plan, STEP_INVOICE, arena);
+}
+
+static struct text invoice_path(const struct plan *plan, const char *end, struct arena *arena)
+{
+    struct builder path;
+    path_begin(&path, arena, "/v1/invoices/");
+    add_encoded(&path, plan->invoice_id);
+    builder_add(&path, text_from(end));
+    return builder_text(&path);
+}
+
+static void make_lines(const struct plan *plan, struct arena *arena, struct call *call)
+{
+    struct builder form;
+    builder_init(&form, arena, 160);
+    add_field(&form, "lines[0][pricing][price]", plan->price_id);
+    add_field(&form, "lines[0][quantity]", TEXT("1"));
+    call->path = invoice_path(plan, "/add_lines", arena);
+    call->form = builder_text(&form);
+    call->idempotency_key = request_key(plan, STEP_LINES, arena);
+}
+
+static void make_lookup(const struct plan *plan, struct arena *arena, struct call *call)
+{
+    struct builder path;
+    path_begin(&path, arena, "/v1/invoices?limit=100");
+    add_field(&path, "customer", plan->customer_id);
+    add_number(&path, "created%5Bgte%5D", plan->list_since_s);
+    add_field(&path, "starting_after", plan->list_cursor);
+    call->path = builder_text(&path);
+}
+
+static void make_advance(const struct plan *plan, struct arena *arena, struct call *call)
+{
+    call->path = invoice_path(plan, "", arena);
+    call->form = TEXT("auto_advance=true");
+    call->idempotency_key = request_key(plan, STEP_ADVANCE, arena);
+}
+
+bool call_make(enum step step, const struct plan *plan, struct arena *arena, struct call *call)
+{
+    *call = (struct call){.method = step_creates(step) ? METHOD_POST : METHOD_GET,
+                          .account_id = plan->account_id,
+                          .mode = plan->mode};
+    switch (step) {
+    case STEP_PRODUCT:
+        make_product(plan, arena, call);
+        break;
+    case STEP_PRICES:
+        make_prices(plan, arena, call);
+        break;
+    case STEP_CUSTOMER:
+        make_customer(plan, arena, call);
+        break;
+    case STEP_INVOICE:
+        make_invoice(plan, arena, call);
+        break;
+    case STEP_LINES:
+        make_lines(plan, arena, call);
+        break;
+    case STEP_LOOKUP:
+        make_lookup(plan, arena, call);
+        break;
+    case STEP_ADVANCE:
+        make_advance(plan, arena, call);
+        break;
+    case STEP_DELETE:
+        call->method = METHOD_DELETE;
+        call->path = invoice_path(plan, "", arena);
+        break;
+    case STEP_COUNT:
+        CHECK(!"a step");
+    }
+    return !arena_overflowed(arena) && (call->method != METHOD_POST || call->idempotency_key.at);
+}

@@ -1,0 +1,265 @@
+#include "upstream/upstream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "upstream/transfer.h"
+
+#define AUTHORIZATION_MAX_BYTES 1024
+
+struct upstream {
+    struct loop *loop;
+    struct upstream_settings settings;
+    char *authorization[MODE_COUNT]; /* header lines, or NULL */
+    upstream_reply_fn *reply;
+    void *owner;
+    CURLM *multi;
+    CURLSH *share; /* TLS sessions, for handles that have none yet */
+    struct timer timer;
+    struct transfer **transfers; /* by number - 1 */
+    uint32_t made;
+    uint32_t running;
+    struct transfer *free;
+};
+
+/* libcurl's socket and its place in our loop. */
+struct socket {
+    struct upstream *upstream;
+    struct watch watch;
+};
+
+static void deliver(struct upstream *upstream)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(upstream->multi, &left))) {
+        struct transfer *transfer;
+        struct reply reply;
+        CURL *easy = message->easy_handle;
+        CURLcode code = message->data.result; /* the message dies with curl_multi_remove_handle */
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        CHECK(curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer) == CURLE_OK && transfer->running);
+        transfer_reply(transfer, code, &reply);
+        curl_multi_remove_handle(upstream->multi, easy);
+        transfer->running = false;
+        upstream->running--;
+        /* Only then back to the free list: the reply's views point into it. */
+        upstream->reply(upstream->owner, transfer->ref, &reply);
+        transfer->next_free = upstream->free;
+        upstream->free = transfer;
+    }
+}
+
+static void on_socket_event(void *owner, uint32_t events)
+{
+    struct socket *socket = owner;
+    struct upstream *upstream = socket->upstream;
+    int flags = 0, running;
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP))
+        flags |= CURL_CSELECT_IN;
+    if (events & EPOLLOUT)
+        flags |= CURL_CSELECT_OUT;
+    if (events & EPOLLERR)
+        flags |= CURL_CSELECT_ERR;
+    /* From here on socket may be freed by on_socket. */
+    curl_multi_socket_action(upstream->multi, socket->watch.fd, flags, &running);
+    deliver(upstream);
+}
+
+static void on_timer(void *owner)
+{
+    struct upstream *upstream = owner;
+    int running;
+    curl_multi_socket_action(upstream->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    deliver(upstream);
+}
+
+static int on_timer_wish(CURLM *multi, long delay_ms, void *owner)
+{
+    struct upstream *upstream = owner;
+    (void)multi;
+    if (delay_ms < 0)
+        loop_untimer(upstream->loop, &upstream->timer);
+    else
+        loop_timer(upstream->loop, &upstream->timer, delay_ms, on_timer, upstream);
+    return 0;
+}
+
+static void socket_forget(struct upstream *upstream, struct socket *socket)
+{
+    if (!socket)
+        return;
+    loop_unwatch(upstream->loop, &socket->watch);
+    free(socket);
+}
+
+static int on_socket_wish(CURL *easy, curl_socket_t fd, int what, void *owner, void *assigned)
+{
+    struct upstream *upstream = owner;
+    struct socket *socket = assigned;
+    uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        socket_forget(upstream, socket);
+        return 0;
+    }
+    if (socket) {
+        loop_watch_events(upstream->loop, &socket->watch, events);
+        return 0;
+    }
+    socket = calloc(1, sizeof(*socket));
+    if (!socket)
+        return -1;
+    socket->upstream = upstream;
+    socket->watch.fd = -1;
+    if (!loop_watch(upstream->loop, &socket->watch, fd, events, on_socket_event, socket)) {
+        free(socket);
+        return -1;
+    }
+    curl_multi_assign(upstream->multi, fd, socket);
+    return 0;
+}
+
+bool upstream_set_key(struct upstream *upstream, enum mode mode, struct text key)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char line[AUTHORIZATION_MAX_BYTES] = "Authorization: Basic ", pair[512], *copy,
+         *out = line + strlen(line);
+    size_t length = (size_t)snprintf(pair, sizeof(pair), "%.*s:", (int)key.length, key.at ? key.at : "");
+    if (!key.at || length != key.length + 1 || length >= sizeof(pair) - 3)
+        return false;
+    for (size_t i = 0; i < length; i += 3) {
+        uint32_t three = (uint32_t)(unsigned char)pair[i] << 16;
+        three |= i + 1 < length ? (uint32_t)(unsigned char)pair[i + 1] << 8 : 0;
+        three |= i + 2 < length ? (uint32_t)(unsigned char)pair[i + 2] : 0;
+        *out++ = alphabet[three >> 18];
+        *out++ = alphabet[three >> 12 & 63];
+        *out++ = i + 1 < length ? alphabet[three >> 6 & 63] : '=';
+        *out++ = i + 2 < length ? alphabet[three & 63] : '=';
+    }
+    *out = '\0';
+    copy = strdup(line);
+    if (!copy)
+        return false;
+    free(upstream->authorization[mode]);
+    upstream->authorization[mode] = copy;
+    return true;
+}
+
+static bool set_keys(struct upstream *upstream)
+{
+    for (int mode = 0; mode < MODE_COUNT; mode++)
+        if (upstream->settings.keys[mode].at &&
+            !upstream_set_key(upstream, (enum mode)mode, upstream->settings.keys[mode]))
+            return false;
+    return true;
+}
+
+static bool set_multi(struct upstream *upstream)
+{
+    CURLM *multi = upstream->multi;
+    return multi && upstream->share &&
+           curl_share_setopt(upstream->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK &&
+           curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_wish) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, upstream) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wish) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_TIMERDATA, upstream) == CURLM_OK &&
+           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)upstream->settings.max_calls) == CURLM_OK;
+}
+
+struct upstream *upstream_open(struct loop *loop, const struct upstream_settings *settings,
+                               upstream_reply_fn *reply, void *owner)
+{
+    struct upstream *upstream = calloc(1, sizeof(*upstream));
+    if (!upstream)
+        return NULL;
+    upstream->loop = loop;
+    upstream->settings = *settings;
+    upstream->reply = reply;
+    upstream->owner = owner;
+    upstream->transfers = calloc(settings->max_calls, sizeof(*upstream->transfers));
+    upstream->share = curl_share_init();
+    upstream->multi = curl_multi_init();
+    if (!upstream->transfers || !set_multi(upstream) || !set_keys(upstream)) {
+        upstream_close(upstream);
+        return NULL;
+    }
+    return upstream;
+}
+
+static struct transfer *transfer_take(struct upstream *upstream)
+{
+    struct transfer *transfer = upstream->free;
+    if (transfer) {
+        upstream->free = transfer->next_free;
+        return transfer;
+    }
+    if (upstream->made == upstream->settings.max_calls)
+        return NULL;
+    transfer = transfer_new(&upstream->settings);
+    if (!transfer)
+        return NULL;
+    curl_easy_setopt(transfer->easy, CURLOPT_SHARE, upstream->share);
+    upstream->transfers[upstream->made++] = transfer;
+    transfer->number = upstream->made;
+    return transfer;
+}
+
+bool upstream_start(struct upstream *upstream, struct ref ref, const struct call *call, uint32_t *number)
+{
+    struct transfer_target target = {upstream->settings.url, upstream->settings.version,
+                                     upstream->authorization[call->mode]};
+    struct transfer *transfer = target.authorization ? transfer_take(upstream) : NULL;
+    if (!transfer)
+        return false;
+    transfer->ref = ref;
+    if (!transfer_load(transfer, &target, call) ||
+        curl_multi_add_handle(upstream->multi, transfer->easy) != CURLM_OK) {
+        transfer->next_free = upstream->free;
+        upstream->free = transfer;
+        return false;
+    }
+    transfer->running = true;
+    upstream->running++;
+    *number = transfer->number;
+    return true;
+}
+
+void upstream_cancel(struct upstream *upstream, uint32_t number)
+{
+    struct transfer *transfer;
+    CHECK(number >= 1 && number <= upstream->made);
+    transfer = upstream->transfers[number - 1];
+    CHECK(transfer->running);
+    curl_multi_remove_handle(upstream->multi, transfer->easy);
+    transfer->running = false;
+    upstream->running--;
+    transfer->next_free = upstream->free;
+    upstream->free = transfer;
+}
+
+uint32_t upstream_calls(const struct upstream *upstream)
+{
+    return upstream->running;
+}
+
+void upstream_close(struct upstream *upstream)
+{
+    if (!upstream)
+        return;
+    for (uint32_t i = 0; i < upstream->made; i++) {
+        if (upstream->transfers[i]->running)
+            curl_multi_remove_handle(upstream->multi, upstream->transfers[i]->easy);
+        transfer_free(upstream->transfers[i]);
+    }
+    curl_multi_cleanup(upstream->multi);
+    curl_share_cleanup(upstream->share);
+    loop_untimer(upstream->loop, &upstream->timer);
+    for (int mode = 0; mode < MODE_COUNT; mode++)
+        free(upstream->authorization[mode]);
+    free(upstream->transfers);
+    free(upstream);
+}
