@@ -1,7 +1,7 @@
 /* FastCGI connections from nginx: the only place that knows libfcgi.
  *
- * One epoll loop accepts on the listening socket (file descriptor 0, owned by spawn-fcgi) and keeps connections that
- * nginx keeps. One connection carries one request at a time. */
+ * One epoll loop accepts on the listening socket (file descriptor 0, owned by spawn-fcgi) and keeps
+ * connections that nginx keeps. One connection carries one request at a time. */
 #ifndef INVOICEGATE_FRONT_CONN_H
 #define INVOICEGATE_FRONT_CONN_H
 
@@ -29,14 +29,14 @@ struct http_request {
     bool body_cut;       /* shorter than its announced length */
 };
 
-/* What to answer. Header values are checked by the writer: bytes below 0x20, 0x7f and above are never sent. */
+/* What to answer. Bytes of header values below 0x20 and above 0x7e are never sent. */
 struct http_answer {
     int status;
     struct text content_type;
     struct text body;
     struct text request_id;
-    struct text allow;       /* absent: no such header */
-    int retry_after_s;       /* 0: no such header */
+    struct text allow; /* absent: no such header */
+    int retry_after_s; /* 0: no such header */
     bool idempotent_replayed;
     const char *should_retry; /* "true", "false" or NULL: Stripe-Should-Retry */
     struct text more_headers; /* whole lines with CRLF, made by the gateway itself, or absent */
@@ -52,7 +52,7 @@ struct front_settings {
     int io_timeout_ms; /* of one blocking read or write inside libfcgi */
 };
 
-/* A whole request has arrived on connection conn. The callee must sooner or later call front_answer() once. */
+/* A whole request has arrived on connection conn. The callee must call front_answer() once, now or later. */
 typedef void front_request_fn(void *owner, struct ref conn, const struct http_request *request);
 /* The client of a request that is not answered yet has left: conn is stale from now on. */
 typedef void front_left_fn(void *owner, struct ref conn);

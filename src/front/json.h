@@ -1,8 +1,9 @@
 /* JSON from strangers: json-c with the holes closed that it leaves open.
  *
- * Refused here, before or after json-c has parsed: anything that RFC 8259 does not allow (NaN, Infinity, single
- * quotes, raw control characters, "1.", comments, trailing text or commas, a byte order mark), invalid UTF-8, the
- * character U+0000 in any string or member name, duplicate members, more than 16 levels. */
+ * Refused here, before or after json-c has parsed: anything that RFC 8259 does not allow (NaN, Infinity,
+ * single quotes, raw control characters, "1.", comments, trailing text or commas, a byte order mark), invalid
+ * UTF-8, half surrogate pairs, the character U+0000 in any string or member name, duplicate members, numbers
+ * beyond a double, more than 16 levels. */
 #ifndef INVOICEGATE_FRONT_JSON_H
 #define INVOICEGATE_FRONT_JSON_H
 
@@ -11,7 +12,8 @@
 
 #include "base/arena.h"
 
-/* The parsed value (the caller puts it), or NULL with *why set to one clear sentence, which may be in the arena. */
+/* The parsed value (the caller puts it), or NULL with *why set to one clear sentence, which may be in the
+ * arena. */
 MUST_CHECK struct json_object *json_read(struct arena *arena, struct text body, struct text *why);
 
 /* Appends "text" with its quotes, escaped as RFC 8259 wants it; the text must be valid UTF-8. */

@@ -18,7 +18,7 @@ struct invoice_answer {
     struct text customer_id;
     struct text customer_email; /* absent: null */
     struct text customer_name;  /* absent: null */
-    struct text description; /* absent: "" */
+    struct text description;    /* absent: "" */
     int64_t created_s;
 };
 

@@ -14,13 +14,13 @@ enum route {
 const char *route_name(enum route route);
 
 struct route_match {
-    enum route route;     /* ROUTE_NONE: 404 */
-    struct text account;  /* the raw path segment; only [A-Za-z0-9_-], at most 255 bytes, else ROUTE_NONE */
-    struct text allow;    /* present: the path is known, the method is not: 405 with this Allow */
+    enum route route;    /* ROUTE_NONE: 404 */
+    struct text account; /* the raw path segment; only [A-Za-z0-9_-], at most 255 bytes, else ROUTE_NONE */
+    struct text allow;   /* present: the path is known, the method is not: 405 with this Allow */
 };
 
-/* uri is the raw request target. A query is ignored. Percent-escapes, dot segments, double and trailing slashes do
- * not match anything: one resource has one spelling. */
+/* uri is the raw request target. A query is ignored. Percent-escapes, dot segments, double and trailing
+ * slashes do not match anything: one resource has one spelling. */
 struct route_match route_of(struct text method, struct text uri);
 
 #endif

@@ -1,0 +1,99 @@
+#include "unit.h"
+
+#include "front/route.h"
+
+#define BASE "/v1/public/stripe/connect/accounts/"
+#define TEN "aaaaaaaaaa"
+#define FIFTY TEN TEN TEN TEN TEN
+#define TWO_HUNDRED_FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY
+
+static void matches_one_spelling(void **state)
+{
+    static const struct {
+        const char *method;
+        const char *uri;
+        enum route route;
+        const char *account; /* NULL: absent */
+        const char *allow;
+    } table[] = {
+        {"POST", BASE "acct_1Abc-9/invoices", ROUTE_ACCOUNT_INVOICES, "acct_1Abc-9", NULL},
+        {"POST", BASE "a/invoices", ROUTE_ACCOUNT_INVOICES, "a", NULL},
+        {"POST", BASE "a/invoices?x=1", ROUTE_ACCOUNT_INVOICES, "a", NULL},
+        {"POST", BASE "a/invoices?", ROUTE_ACCOUNT_INVOICES, "a", NULL},
+        {"POST", BASE "a/invoices?a=/b?c", ROUTE_ACCOUNT_INVOICES, "a", NULL},
+        {"POST", BASE "invoices/invoices", ROUTE_ACCOUNT_INVOICES, "invoices", NULL},
+        {"POST", BASE TWO_HUNDRED_FIFTY "aaaaa/invoices", ROUTE_ACCOUNT_INVOICES, TWO_HUNDRED_FIFTY "aaaaa",
+         NULL},
+        {"GET", BASE "a/invoices", ROUTE_NONE, NULL, "POST"},
+        {"post", BASE "a/invoices", ROUTE_NONE, NULL, "POST"},
+        {"PUT", BASE "a/invoices?x", ROUTE_NONE, NULL, "POST"},
+        {"", BASE "a/invoices", ROUTE_NONE, NULL, "POST"},
+        {"OPTIONS", BASE "a/invoices", ROUTE_NONE, NULL, "POST"},
+        {"POST", BASE TWO_HUNDRED_FIFTY "aaaaaa/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", "", ROUTE_NONE, NULL, NULL},
+        {"POST", "/", ROUTE_NONE, NULL, NULL},
+        {"POST", "?", ROUTE_NONE, NULL, NULL},
+        {"POST", "*", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE, ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "a", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "a/invoices/", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "a//invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "a/b/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "../invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "./invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "a%20b/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "%61/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "a;b/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "caf\xc3\xa9/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "a/Invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", BASE "a/invoices#x", ROUTE_NONE, NULL, NULL},
+        {"POST", "/" BASE "a/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", "/V1/public/stripe/connect/accounts/a/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", "/stripe/connect/accounts/a/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", "http://host" BASE "a/invoices", ROUTE_NONE, NULL, NULL},
+        {"POST", "/v1/public/stripe/connect/accounts", ROUTE_NONE, NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct route_match match = route_of(text_from(table[i].method), text_from(table[i].uri));
+        print_message("%s %.80s\n", table[i].method, table[i].uri);
+        assert_int_equal(match.route, table[i].route);
+        if (table[i].account)
+            assert_text(match.account, table[i].account);
+        else
+            assert_null(match.account.at);
+        if (table[i].allow)
+            assert_text(match.allow, table[i].allow);
+        else
+            assert_null(match.allow.at);
+    }
+}
+
+static void nul_matches_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(route_of(TEXT("POST"), TEXT(BASE "a\0b/invoices")).route, ROUTE_NONE);
+    assert_int_equal(route_of(TEXT_NONE, TEXT_NONE).route, ROUTE_NONE);
+}
+
+static void routes_have_names(void **state)
+{
+    (void)state;
+    assert_string_equal(route_name(ROUTE_NONE), "none");
+    assert_string_equal(route_name(ROUTE_ACCOUNT_INVOICES), "account_invoices");
+    for (int i = 0; i < ROUTE_COUNT; i++)
+        assert_non_null(route_name((enum route)i));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matches_one_spelling),
+        cmocka_unit_test(nul_matches_nothing),
+        cmocka_unit_test(routes_have_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
