@@ -77,8 +77,7 @@ with_progress() {
     shift
     (
         SECONDS=0
-        while :; do
-            nap 2
+        while nap 2 && kill -0 "$$" 2>/dev/null; do # not for longer than the script itself
             say "  $what: $SECONDS s" >&2
         done
     ) &
@@ -201,13 +200,16 @@ lock_stack() {
         fail "another make up or make down is still at work in $(shown "$run_dir")"
 }
 
-# Unix socket paths are limited to 107 bytes, and connection strings and nginx know no odd characters in them.
+# Unix socket paths are limited to 107 bytes, and connection strings and nginx know no odd characters in them; and a user of
+# PostgreSQL's own ($1, or empty) cannot enter the stack's directory.
 choose_socket_dir() {
+    local owner=${1:-$(id -un)}
     socket_dir=$run_dir/sock
-    if [ "${#socket_dir}" -gt 80 ] || [[ $socket_dir == *[!A-Za-z0-9/._-]* ]]; then
+    if [ -n "$1" ] || [ "${#socket_dir}" -gt 80 ] || [[ $socket_dir == *[!A-Za-z0-9/._-]* ]]; then
         socket_dir=$(cat "$run_dir/socket-dir" 2>/dev/null || true)
-        if [ ! -O "$socket_dir" ]; then
+        if [[ $socket_dir != /tmp/invoicegate.* ]] || [ "$(stat -c '%U %F' "$socket_dir" 2>/dev/null)" != "$owner directory" ]; then
             socket_dir=$(mktemp -d /tmp/invoicegate.XXXXXX)
+            chown "$owner" "$socket_dir"
         fi
     fi
     mkdir -p "$socket_dir"

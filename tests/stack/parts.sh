@@ -28,6 +28,7 @@ mark_of() {
 # forbidden, the data has a place and an owner of its own.
 choose_postgres_user() {
     as_postgres=()
+    postgres_user=
     pg_data=$run_dir/pg
     if [ "$(id -u)" -ne 0 ]; then
         return
@@ -36,20 +37,14 @@ choose_postgres_user() {
         as_postgres=(unshare --map-user=65534 --map-group=65534 --)
         return
     fi
-    local user=postgres
-    id "$user" >/dev/null 2>&1 || user=nobody
-    as_postgres=(setpriv "--reuid=$user" "--regid=$(id -g "$user")" --clear-groups --)
+    postgres_user=postgres
+    id "$postgres_user" >/dev/null 2>&1 || postgres_user=nobody
+    as_postgres=(setpriv "--reuid=$postgres_user" "--regid=$(id -g "$postgres_user")" --clear-groups --)
     if [ ! -e "$run_dir/pg-dir" ]; then
         mktemp -d /var/tmp/invoicegate-pg.XXXXXX >"$run_dir/pg-dir"
-        chown "$user" "$(<"$run_dir/pg-dir")"
+        chown "$postgres_user" "$(<"$run_dir/pg-dir")"
     fi
     pg_data=$(<"$run_dir/pg-dir")/pg
-    if [[ $socket_dir != /tmp/* ]]; then # that user cannot reach it
-        remove_socket_dir
-        socket_dir=$(mktemp -d /tmp/invoicegate.XXXXXX)
-        printf '%s\n' "$socket_dir" >"$run_dir/socket-dir"
-    fi
-    chown "$user" "$socket_dir"
 }
 
 make_cluster() {

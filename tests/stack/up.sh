@@ -77,7 +77,8 @@ prepare_directory() {
     [ -O "$run_dir" ] || fail "$(shown "$run_dir") belongs to another user: remove it, or set RUN_DIR"
     mkdir -p "$log_dir" "$pid_dir" "$secret_dir" "$run_dir/nginx/tmp"
     lock_stack
-    choose_socket_dir
+    choose_postgres_user
+    choose_socket_dir "$postgres_user"
     # Thousands of connections; without a limit of ours some programs would walk through a billion descriptors.
     files=$(ulimit -Hn)
     if [ "$files" = unlimited ] || [ "$files" -gt 65536 ]; then
@@ -186,7 +187,6 @@ main() {
     check_port
     find_programs
     write_secrets
-    choose_postgres_user
     ensure postgres "$pg_data $socket_dir" start_postgres
     migrate
     ensure_upstream
