@@ -81,8 +81,7 @@ static void add_text(struct line *line, struct text text)
     add_string(line, "\"");
     while (text.length > 0 && taken < FIELD_BYTES) {
         size_t bytes = add_point(line, text);
-        text.at += bytes;
-        text.length -= bytes;
+        text = text_skip(text, bytes);
         taken += bytes;
     }
     add_string(line, text.length > 0 ? "...\"" : "\"");

@@ -27,6 +27,12 @@ static inline bool text_is(struct text a, struct text b)
     return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
 }
 
+/* What follows the first bytes, of which there must be so many. */
+static inline struct text text_skip(struct text text, size_t bytes)
+{
+    return bytes == 0 ? text : (struct text){text.at + bytes, text.length - bytes};
+}
+
 /* ASCII only, whatever the locale. */
 bool text_is_nocase(struct text a, struct text b);
 bool text_starts(struct text whole, struct text start);

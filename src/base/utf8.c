@@ -45,8 +45,7 @@ bool utf8_valid(struct text text)
         size_t bytes = utf8_next(text);
         if (bytes == 0)
             return false;
-        text.at += bytes;
-        text.length -= bytes;
+        text = text_skip(text, bytes);
     }
     return true;
 }

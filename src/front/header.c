@@ -7,10 +7,8 @@ static bool is_space(char c)
 
 static struct text trim(struct text text)
 {
-    while (text.length > 0 && is_space(text.at[0])) {
-        text.at++;
-        text.length--;
-    }
+    while (text.length > 0 && is_space(text.at[0]))
+        text = text_skip(text, 1);
     while (text.length > 0 && is_space(text.at[text.length - 1]))
         text.length--;
     return text;
@@ -34,10 +32,7 @@ static struct text next_parameter(struct text *rest)
             break;
     }
     parameter.length = i;
-    if (i < rest->length)
-        i++;
-    rest->at += i;
-    rest->length -= i;
+    *rest = text_skip(*rest, i < rest->length ? i + 1 : i);
     return trim(parameter);
 }
 
@@ -50,7 +45,7 @@ static bool charset_is_good(struct text parameter)
 
     if (parameter.length < name.length || !text_is_nocase(start, name))
         return true;
-    value = (struct text){parameter.at + name.length, parameter.length - name.length};
+    value = text_skip(parameter, name.length);
     return text_is_nocase(value, TEXT("utf-8")) || text_is_nocase(value, TEXT("\"utf-8\""));
 }
 
@@ -75,12 +70,9 @@ struct text header_api_key(struct text authorization)
 
     if (authorization.length < scheme.length || !text_is_nocase(start, scheme))
         return authorization;
-    authorization.at += scheme.length;
-    authorization.length -= scheme.length;
-    while (authorization.length > 0 && *authorization.at == ' ') {
-        authorization.at++;
-        authorization.length--;
-    }
+    authorization = text_skip(authorization, scheme.length);
+    while (authorization.length > 0 && *authorization.at == ' ')
+        authorization = text_skip(authorization, 1);
     return authorization;
 }
 

@@ -248,7 +248,7 @@ static struct text malformed(struct arena *arena, const struct scan *scan, const
 
 struct json_object *json_read(struct arena *arena, struct text body, struct text *why)
 {
-    struct scan scan = {.at = body.at, .end = body.at + body.length};
+    struct scan scan = {0};
     struct json_object *value;
     bool finite = true;
 
@@ -261,6 +261,7 @@ struct json_object *json_read(struct arena *arena, struct text body, struct text
     *why = TEXT("The body is not valid UTF-8.");
     if (!utf8_valid(body))
         return NULL;
+    scan = (struct scan){.at = body.at, .end = body.at + body.length};
     if (!read_document(&scan)) {
         *why = malformed(arena, &scan, body.at);
         return NULL;
