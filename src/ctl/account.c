@@ -7,6 +7,7 @@
 #include "ctl/options.h"
 #include "ctl/output.h"
 #include "ctl/say.h"
+#include "ctl/table.h"
 
 #define ACCOUNT_BYTES_MAX 255
 
@@ -118,6 +119,79 @@ static enum ctl_exit add(struct ctl *ctl)
     return add_checked(ctl, agency_id, ctl->arguments[0]);
 }
 
+static const struct column list_columns[] = {
+    {"account_id", "account_id", CELL_TEXT, false},
+    {"is_default", "default", CELL_YES, false},
+    {"auto_advance", "auto-advance", CELL_YES, false},
+    {"created_at", "created (UTC)", CELL_MOMENT, false},
+    COLUMNS_END,
+};
+
+static enum ctl_exit list(struct ctl *ctl)
+{
+    int64_t agency_id;
+    enum ctl_exit end = agency_required(ctl, &agency_id);
+    if (end != CTL_DONE)
+        return end;
+    PGresult *rows = DB_QUERY(
+        &ctl->db, "select " ACCOUNT_COLUMNS " from gateway.accounts where agency_id = $1 order by account_id",
+        db_int(agency_id));
+    return list_print(ctl, rows, list_columns,
+                      "this agency has no accounts; 'invoicegatectl account add' adds one");
+}
+
+static PGresult *change(struct ctl *ctl, int64_t agency_id, const char *account_id)
+{
+    const char *advance = option_text(ctl, "auto-advance");
+    if (option_given(ctl, "default"))
+        clear_default(ctl, agency_id, account_id);
+    return DB_QUERY(&ctl->db,
+                    "update gateway.accounts set is_default = is_default or $3::boolean, "
+                    "       auto_advance = coalesce($4 = 'on', auto_advance) "
+                    "where agency_id = $1 and account_id = $2 returning " ACCOUNT_COLUMNS,
+                    db_int(agency_id), db_text(account_id), db_bool(option_given(ctl, "default")),
+                    db_text(advance));
+}
+
+static enum ctl_exit set(struct ctl *ctl)
+{
+    int64_t agency_id;
+    const char *account_id = ctl->arguments[0];
+    if (!option_given(ctl, "default") && !option_given(ctl, "auto-advance"))
+        return usage_error(ctl, "it needs --default or --auto-advance on|off");
+    enum ctl_exit end = agency_required(ctl, &agency_id);
+    if (end != CTL_DONE)
+        return end;
+    end = CTL_DATABASE;
+    PGresult *rows = db_begin(&ctl->db) ? change(ctl, agency_id, account_id) : NULL;
+    if (rows && PQntuples(rows) == 0) {
+        say_error("agency %lld has no account %s; 'invoicegatectl account list --agency %lld' shows them",
+                  (long long)agency_id, account_id, (long long)agency_id);
+        end = CTL_NOT_FOUND;
+    } else if (rows) {
+        write_event(ctl, rows, "account changed");
+        if (db_commit(&ctl->db)) {
+            print_account(ctl, rows);
+            end = CTL_DONE;
+        }
+    }
+    PQclear(rows);
+    return end;
+}
+
+static const struct option list_options[] = {
+    {"agency", "ID", "whose accounts", NULL, true, false},
+    OPTIONS_END,
+};
+
+static const struct option set_options[] = {
+    {"agency", "ID", "whose account it is", NULL, true, false},
+    {"default", NULL, "what requests that name no account mean; the default before steps down", NULL, false,
+     false},
+    {"auto-advance", "on|off", "whether new invoices finalize by themselves", "on off", false, false},
+    OPTIONS_END,
+};
+
 static const struct option add_options[] = {
     {"agency", "ID", "whose account it is", NULL, true, false},
     {"default", NULL, "what requests that name no account mean; the default before steps down", NULL, false,
@@ -132,5 +206,11 @@ const struct command account_commands[] = {
      "  invoicegatectl account add --agency 1 acct_1NYF2bQUoDmQfLzV --default\n"
      "  invoicegatectl account add --agency 1 acct_demo --if-missing\n",
      add},
+    {"account", "list", "", 0, 0, "list an agency's accounts", NULL, list_options,
+     "  invoicegatectl account list --agency 1\n", list},
+    {"account", "set", "ACCOUNT", 1, 1, "change an account's settings", NULL, set_options,
+     "  invoicegatectl account set --agency 1 acct_demo --default\n"
+     "  invoicegatectl account set --agency 1 acct_demo --auto-advance off\n",
+     set},
     COMMANDS_END,
 };

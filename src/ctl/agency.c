@@ -7,6 +7,7 @@
 #include "ctl/options.h"
 #include "ctl/output.h"
 #include "ctl/say.h"
+#include "ctl/table.h"
 
 #define NAME_BYTES_MAX 200
 
@@ -76,6 +77,37 @@ done:
     return end;
 }
 
+static const struct column list_columns[] = {
+    {"agency_id", "agency_id", CELL_NUMBER, false},
+    {"name", "name", CELL_TEXT, true},
+    {"accounts", "accounts", CELL_NUMBER, false},
+    {"clients", "clients", CELL_NUMBER, false},
+    {"active_keys", "active keys", CELL_NUMBER, false},
+    {"created_at", "created (UTC)", CELL_MOMENT, false},
+    COLUMNS_END,
+};
+
+static enum ctl_exit list(struct ctl *ctl)
+{
+    if (!db_open(&ctl->db))
+        return CTL_DATABASE;
+    PGresult *rows = db_query_params(
+        &ctl->db,
+        "select agency_id, name, created_at, "
+        "       (select count(*) from gateway.accounts c where c.agency_id = a.agency_id) as accounts, "
+        "       (select count(*) from gateway.clients c where c.agency_id = a.agency_id) as clients, "
+        "       (select count(*) from gateway.api_keys k where k.agency_id = a.agency_id and k.revoked_at is "
+        "null "
+        "           and (k.expires_at is null or k.expires_at > now())) as active_keys "
+        "from gateway.agencies a order by agency_id",
+        NULL, 0);
+    return list_print(ctl, rows, list_columns, "no agencies yet; 'invoicegatectl agency add NAME' makes one");
+}
+
+static const struct option no_options[] = {
+    OPTIONS_END,
+};
+
 static const struct option add_options[] = {
     {"if-missing", NULL, "if there is one of that name, print its id", NULL, false, false},
     OPTIONS_END,
@@ -86,5 +118,9 @@ const struct command agency_commands[] = {
      "  invoicegatectl agency add 'Blue Harbor Studio'\n"
      "  id=$(invoicegatectl agency add demo --if-missing)\n",
      add},
+    {"agency", "list", "", 0, 0, "list the agencies", NULL, no_options,
+     "  invoicegatectl agency list\n"
+     "  invoicegatectl agency list --json | jq '.data[].name'\n",
+     list},
     COMMANDS_END,
 };

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/text.h"
 #include "ctl/db.h"
+#include "ctl/terminal.h"
 
 enum ctl_exit {
     CTL_DONE = 0,
@@ -59,7 +60,8 @@ struct ctl {
     struct given_option *options;
     int option_count;
     bool json;
-    struct db db; /* opened by the first db_open */
+    struct terminal terminal; /* standard output */
+    struct db db;             /* opened by the first db_open */
 };
 
 #endif

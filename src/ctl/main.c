@@ -43,9 +43,9 @@ static const struct command *command_of(int count, char **words, int *used)
     return NULL;
 }
 
-static enum ctl_exit run(const struct command *command, int count, char **words)
+static enum ctl_exit run(const struct command *command, bool utf8, int count, char **words)
 {
-    struct ctl ctl = {.command = command};
+    struct ctl ctl = {.command = command, .terminal = terminal_of_output(utf8)};
     bool help;
     arena_init(&ctl.arena, ARENA_BYTES);
     ctl.arguments = arena_zalloc(&ctl.arena, sizeof(ctl.arguments[0]) * (size_t)(count + 1));
@@ -84,7 +84,7 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
-static enum ctl_exit dispatch(int count, char **words)
+static enum ctl_exit dispatch(bool utf8, int count, char **words)
 {
     int used = 0;
     if (count > 0 && is_help(words[0])) {
@@ -101,7 +101,7 @@ static enum ctl_exit dispatch(int count, char **words)
     }
     const struct command *command = command_of(count, words, &used);
     if (command)
-        return run(command, count - used, words + used);
+        return run(command, utf8, count - used, words + used);
     if (count > 1 && is_help(words[1]) && table_of(words[0])) {
         help_noun(stdout, table_of(words[0]));
         return CTL_DONE;
@@ -111,8 +111,8 @@ static enum ctl_exit dispatch(int count, char **words)
 
 int main(int argc, char **argv)
 {
-    clean_start();
-    enum ctl_exit end = dispatch(argc - 1, argv + 1);
+    bool utf8 = clean_start();
+    enum ctl_exit end = dispatch(utf8, argc - 1, argv + 1);
     enum ctl_exit written = output_end();
     return (int)(end == CTL_DONE ? written : end);
 }

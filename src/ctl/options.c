@@ -1,5 +1,6 @@
 #include "ctl/options.h"
 
+#include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -148,6 +149,19 @@ const char *option_text(const struct ctl *ctl, const char *name)
         if (strcmp(ctl->options[i].option->name, name) == 0)
             return ctl->options[i].value;
     return NULL;
+}
+
+const char *option_list(struct ctl *ctl, const char *name)
+{
+    if (!option_given(ctl, name))
+        return NULL;
+    struct json_object *array = json_object_new_array();
+    for (int i = 0; i < ctl->option_count; i++)
+        if (strcmp(ctl->options[i].option->name, name) == 0)
+            json_object_array_add(array, json_object_new_string(ctl->options[i].value));
+    struct text list = arena_copy(&ctl->arena, text_from(json_object_to_json_string(array)));
+    json_object_put(array);
+    return list.at;
 }
 
 bool option_number(const struct ctl *ctl, const char *name, int64_t *number)

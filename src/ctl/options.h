@@ -17,6 +17,9 @@ MUST_CHECK bool option_number(const struct ctl *ctl, const char *name, int64_t *
  * zone. The answer is what PostgreSQL reads, in UTC where no zone is given. */
 MUST_CHECK bool option_moment(struct ctl *ctl, const char *name, const char **moment);
 
+/* All values of a repeated option as a JSON array; NULL when it was not given. */
+const char *option_list(struct ctl *ctl, const char *name);
+
 /* "invoicegatectl NOUN VERB: ..." and where the help is. Answers CTL_USAGE. */
 enum ctl_exit usage_error(const struct ctl *ctl, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
