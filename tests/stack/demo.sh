@@ -30,11 +30,11 @@ END
 show_answer() {
     title "The answer"
     tr -d '\r' <"$answer/headers" | sed -n -e 1p -e '/^request-id:/Ip' -e '/^idempotent-replayed:/Ip'
-    python3 -m json.tool <"$answer/body" || cat "$answer/body"
+    /usr/bin/python3 -m json.tool <"$answer/body" || cat "$answer/body"
     if [ "$status" != 200 ]; then
         fail "this is not the 200 that was expected; the logs are in $(shown "$log_dir")"
     fi
-    invoice=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])' <"$answer/body")
+    invoice=$(/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])' <"$answer/body")
 }
 
 # audit TITLE [psql option...] SQL: rows of the audit, which reads the invoice's id as :'invoice'
@@ -46,6 +46,10 @@ audit() {
 }
 
 show_audit() {
+    if [ "$(psql -X -At -d "$INVOICEGATE_AUDIT_DATABASE" -v invoice="$invoice" \
+        <<<"select count(*) from audit.invoices where invoice_id = :'invoice'")" != 1 ]; then
+        fail "the audit does not know invoice $invoice; the logs are in $(shown "$log_dir")"
+    fi
     local its_request="(select request_id from audit.invoices where invoice_id = :'invoice')"
     audit "What the audit knows: the request (audit.requests)" -x \
         "select * from audit.requests where request_id = $its_request"
@@ -75,7 +79,7 @@ show_audit
 
 title "And now"
 say "Call it yourself with the command above; a new Idempotency-Key makes a new invoice, the same one replays the answer."
-say "  . $(shown "$run_dir/env")                                   address, keys and ids for your shell"
-say "  psql \"\$INVOICEGATE_AUDIT_DATABASE\"              the audit, read only"
-say "  curl \"\$INVOICEGATE_SANDBOX_URL/_sandbox/ledger\"  what the sandbox has made"
-say "  make down                                     stop the stack; the data stays"
+printf '  %-50s  %s\n' ". $(shown "$run_dir/env")" "address, keys and ids for your shell" \
+    "psql \"\$INVOICEGATE_AUDIT_DATABASE\"" "the audit, read only" \
+    "curl \"\$INVOICEGATE_SANDBOX_URL/_sandbox/ledger\"" "what the sandbox has made" \
+    "make down" "stops the stack; the data stays"
