@@ -70,6 +70,8 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_SANDBOX := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter tests/unit/test_sandbox_%.c,$(UNIT_SOURCES)))
 UNIT_CTL := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter tests/unit/test_ctl_%.c,$(UNIT_SOURCES)))
 UNIT_WORKER := $(filter-out $(UNIT_SANDBOX) $(UNIT_CTL),$(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%))
+# What several tests share.
+UNIT_HELPERS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%.o,$(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
 # TESTS="test_loop test_json" runs these alone.
 UNIT := $(if $(TESTS),$(TESTS:%=$(BUILD)/unit/%),$(UNIT_WORKER) $(UNIT_SANDBOX) $(UNIT_CTL))
 
@@ -103,6 +105,7 @@ $(BUILD)/invoicegate-sandbox: $(BUILD)/obj/sandbox/main.o $(SANDBOX_OBJECTS)
 $(BUILD)/libworker.a: $(WORKER_OBJECTS)
 $(BUILD)/libctl.a: $(CTL_OBJECTS)
 $(BUILD)/libsandbox.a: $(SANDBOX_OBJECTS)
+$(BUILD)/libunit.a: $(UNIT_HELPERS)
 $(BUILD)/lib%.a: Makefile
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -112,11 +115,11 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
-$(UNIT_WORKER): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libworker.a
+$(UNIT_WORKER): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libunit.a $(BUILD)/libworker.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS) -lcmocka
-$(UNIT_CTL): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libctl.a
+$(UNIT_CTL): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libunit.a $(BUILD)/libctl.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS) -lcmocka
-$(UNIT_SANDBOX): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libsandbox.a
+$(UNIT_SANDBOX): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libunit.a $(BUILD)/libsandbox.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lcmocka
 
 -include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)

@@ -49,10 +49,11 @@ void *slots_get(const struct slots *slots, struct ref ref)
 
 void slots_remove(struct slots *slots, struct ref ref)
 {
-    struct slot *slot = &slots->slots[ref.slot];
+    struct slot *slot;
 
     if (!slots_get(slots, ref))
         return;
+    slot = &slots->slots[ref.slot];
     slot->thing = NULL;
     slot->generation = slot->generation == UINT32_MAX ? 1 : slot->generation + 1;
     slot->next_free = slots->first_free;

@@ -1,0 +1,141 @@
+#include "front/conn_io.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* ---- reading */
+
+struct parameter {
+    struct text name;
+    size_t offset; /* of its struct text in struct http_request */
+};
+
+static const struct parameter parameters[] = {
+    {TEXT("REQUEST_METHOD"), offsetof(struct http_request, method)},
+    {TEXT("REQUEST_URI"), offsetof(struct http_request, uri)},
+    {TEXT("CONTENT_TYPE"), offsetof(struct http_request, content_type)},
+    {TEXT("HTTP_AUTHORIZATION"), offsetof(struct http_request, authorization)},
+    {TEXT("HTTP_IDEMPOTENCY_KEY"), offsetof(struct http_request, idempotency_key)},
+    {TEXT("HTTP_STRIPE_ACCOUNT"), offsetof(struct http_request, stripe_account)},
+    {TEXT("HTTP_STRIPE_VERSION"), offsetof(struct http_request, stripe_version)},
+    {TEXT("HTTP_TRACEPARENT"), offsetof(struct http_request, traceparent)},
+    {TEXT("REMOTE_ADDR"), offsetof(struct http_request, remote_address)},
+};
+
+static struct text *field_of(struct http_request *http, struct text name)
+{
+    for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+        if (text_is(name, parameters[i].name))
+            return (struct text *)(void *)((char *)http + parameters[i].offset);
+    return NULL;
+}
+
+/* Of parameters that come twice the first one counts; with a second idempotency key nobody knows which one is
+ * meant. */
+static void take_parameter(struct http_request *http, struct text name, struct text value,
+                           int64_t *announced_bytes)
+{
+    struct text *field = field_of(http, name);
+
+    if (field == &http->idempotency_key && field->at)
+        http->idempotency_key_repeated = true;
+    else if (field && !field->at)
+        *field = value;
+    else if (text_is(name, TEXT("CONTENT_LENGTH")) && !text_to_int64(value, announced_bytes))
+        *announced_bytes = 0; /* empty where there is no body */
+}
+
+static int64_t take_parameters(struct http_request *http, char **envp)
+{
+    int64_t announced_bytes = 0;
+
+    for (; *envp; envp++) {
+        const char *equals = strchr(*envp, '=');
+        if (equals)
+            take_parameter(http, (struct text){*envp, (size_t)(equals - *envp)}, text_from(equals + 1),
+                           &announced_bytes);
+    }
+    return announced_bytes;
+}
+
+/* Bytes that stayed on a kept connection would be taken for the next request. */
+static bool read_away(FCGX_Stream *in)
+{
+    char trash[8192];
+    bool any = false;
+
+    while (FCGX_GetStr(trash, sizeof trash, in) > 0)
+        any = true;
+    return any;
+}
+
+bool conn_read(const FCGX_Request *fcgi, char *room, size_t max_bytes, struct http_request *http)
+{
+    int64_t announced_bytes;
+    int length;
+
+    CHECK(max_bytes <= INT_MAX);
+    *http = (struct http_request){0};
+    announced_bytes = take_parameters(http, fcgi->envp);
+    length = FCGX_GetStr(room, (int)max_bytes, fcgi->in);
+    http->body_too_large = read_away(fcgi->in);
+    if (FCGX_GetError(fcgi->in) != 0)
+        return false;
+    http->body = http->body_too_large ? TEXT("") : (struct text){room, (size_t)length};
+    http->body_cut = !http->body_too_large && length < announced_bytes;
+    return true;
+}
+
+/* ---- writing: errors stay in the stream until the end */
+
+static void put(FCGX_Stream *out, struct text text)
+{
+    while (text.length > 0) {
+        int length = text.length < INT_MAX ? (int)text.length : INT_MAX;
+        if (FCGX_PutStr(text.at, length, out) != length)
+            return;
+        text = text_skip(text, (size_t)length);
+    }
+}
+
+static void put_number(FCGX_Stream *out, const char *format, long long number)
+{
+    char line[64];
+    int length = snprintf(line, sizeof line, "%s%lld\r\n", format, number);
+
+    CHECK(length > 0 && (size_t)length < sizeof line);
+    put(out, (struct text){line, (size_t)length});
+}
+
+static void put_header(FCGX_Stream *out, const char *name_and_colon, struct text value)
+{
+    if (!value.at)
+        return;
+    put(out, text_from(name_and_colon));
+    for (size_t i = 0; i < value.length; i++)
+        if (value.at[i] >= 0x20 && value.at[i] <= 0x7e)
+            FCGX_PutChar(value.at[i], out);
+    put(out, TEXT("\r\n"));
+}
+
+bool conn_write(const FCGX_Request *fcgi, const struct http_answer *answer)
+{
+    FCGX_Stream *out = fcgi->out;
+
+    put_number(out, "Status: ", answer->status);
+    put_header(out, "Content-Type: ", answer->content_type);
+    put_number(out, "Content-Length: ", (long long)answer->body.length);
+    put_header(out, "Request-Id: ", answer->request_id);
+    put_header(out, "Allow: ", answer->allow);
+    if (answer->retry_after_s > 0)
+        put_number(out, "Retry-After: ", answer->retry_after_s);
+    put_header(out, "Idempotent-Replayed: ", answer->idempotent_replayed ? TEXT("true") : TEXT_NONE);
+    put_header(out, "Stripe-Should-Retry: ", text_from(answer->should_retry));
+    put(out, answer->more_headers);
+    put(out, TEXT("\r\n"));
+    put(out, answer->body);
+    /* The error stream first: the last one to be closed writes the end of the request, in one go with the
+     * answer. */
+    return FCGX_FClose(fcgi->err) == 0 && FCGX_FClose(out) == 0;
+}
