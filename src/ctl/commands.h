@@ -9,6 +9,10 @@ extern const struct command agency_commands[];
 extern const struct command key_commands[];
 extern const struct command account_commands[];
 extern const struct command client_commands[];
+extern const struct command member_commands[];
+extern const struct command product_commands[];
+extern const struct command list_commands[];
+extern const struct command unresolved_commands[];
 extern const struct command show_commands[];
 
 #define COMMANDS_END                                                                                         \

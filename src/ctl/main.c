@@ -12,7 +12,8 @@
 #define ARENA_BYTES ((size_t)1 << 30)
 
 static const struct command *const tables[] = {
-    migrate_commands, agency_commands, key_commands, account_commands, client_commands, show_commands,
+    migrate_commands, agency_commands,  key_commands,  account_commands,    client_commands,
+    member_commands,  product_commands, list_commands, unresolved_commands, show_commands,
 };
 
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
