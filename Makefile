@@ -64,7 +64,7 @@ SANDBOX_SOURCES := $(filter-out src/sandbox/main.c,$(wildcard src/sandbox/*.c))
 BASE_OBJECTS := $(call objects,$(BASE_SOURCES))
 WORKER_OBJECTS := $(call objects,$(WORKER_SOURCES))
 CTL_OBJECTS := $(call objects,$(CTL_SOURCES)) $(BASE_OBJECTS)
-SANDBOX_OBJECTS := $(call objects,$(SANDBOX_SOURCES) $(wildcard src/base/check.c))
+SANDBOX_OBJECTS := $(call objects,$(SANDBOX_SOURCES))
 
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_SANDBOX := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter tests/unit/test_sandbox_%.c,$(UNIT_SOURCES)))

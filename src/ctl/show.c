@@ -105,7 +105,9 @@ static void put_events(struct ctl *ctl, const PGresult *events)
         struct text why = db_cell(events, row, PQfnumber(events, "why"));
         struct text worker = db_cell(events, row, PQfnumber(events, "worker"));
         if (start.at && text_to_int64(start, &start_ms))
-            printf("  %10s  ", arena_printf(&ctl->arena, "+%s", story_duration(&ctl->arena, start_ms).at).at);
+            printf("  %10s  ", arena_printf(&ctl->arena, "%s%s", start_ms < 0 ? "" : "+",
+                                            story_duration(&ctl->arena, start_ms).at)
+                                   .at);
         clean_put(stdout, db_cell(events, row, PQfnumber(events, "what")));
         if (why.at) {
             printf(": ");
@@ -122,7 +124,8 @@ static void print_text(struct ctl *ctl, const struct story *story)
     printf("%s%s%s\n", tone_on(&ctl->terminal, tone), verdict.at ? verdict.at : "",
            tone_off(&ctl->terminal, tone));
     put_request(ctl, story);
-    put_plan(ctl, story);
+    if (!text_is(story_field(story->request, "state"), TEXT("refused")))
+        put_plan(ctl, story);
     if (PQntuples(story->invoices) > 0) {
         put_title(ctl, "invoice");
         table_print_all(ctl, story->invoices, invoice_columns);

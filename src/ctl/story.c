@@ -1,7 +1,5 @@
 #include "ctl/story.h"
 
-#include "ctl/money.h"
-
 static const char plan_sql[] = {
     "select r.recipe, r.upstream_version, r.generation, r.customer_generation, r.customer_id, r.price_id, "
     "       r.amount_minor, r.currency, r.auto_advance, r.planned_at, u.url as upstream_url, "

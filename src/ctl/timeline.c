@@ -48,7 +48,8 @@ static void fill_line(struct timeline *timeline, int row)
         arena_printf(arena, "%s%s%s%s%s", field(timeline, row, "step").at, repeated ? " #" : "",
                      repeated ? field(timeline, row, "attempt").at : "", taken_over ? " fence " : "",
                      taken_over ? field(timeline, row, "fence").at : "");
-    line->texts[1] = arena_printf(arena, "+%s", story_duration(arena, line->start_ms).at);
+    line->texts[1] =
+        arena_printf(arena, "%s%s", line->start_ms < 0 ? "" : "+", story_duration(arena, line->start_ms).at);
     line->texts[2] = story_duration(arena, line->duration_ms);
     line->texts[3] = arena_printf(arena, "%s %s", status.at ? status.at : "---", outcome.at);
     line->texts[4] = field(timeline, row, "upstream_request_id");

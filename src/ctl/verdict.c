@@ -23,7 +23,7 @@ static const char *told_of(struct arena *arena, const struct story *story)
     int64_t took_ms;
     if (!status.at)
         return "no answer is recorded";
-    if (!took.at || !text_to_int64(took, &took_ms))
+    if (!took.at || !text_to_int64(took, &took_ms) || took_ms == 0)
         return arena_printf(arena, "the client was told %s", status.at).at;
     return arena_printf(arena, "the client was told %s; it took %s", status.at,
                         story_duration(arena, took_ms).at)

@@ -41,7 +41,8 @@ struct json_object *object_at(struct json_object *object, const char *path)
         CHECK(length < sizeof(name)); /* paths are literals */
         memcpy(name, path, length);
         name[length] = '\0';
-        if (!json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, name, &child))
+        if (!json_object_is_type(object, json_type_object) ||
+            !json_object_object_get_ex(object, name, &child))
             return NULL;
         object = child;
         path += length + (path[length] == '.');
@@ -85,7 +86,8 @@ size_t object_count(struct json_object *object, const char *path)
 
 struct json_object *object_element(struct json_object *object, const char *path, size_t index)
 {
-    return index < object_count(object, path) ? json_object_array_get_idx(object_at(object, path), index) : NULL;
+    return index < object_count(object, path) ? json_object_array_get_idx(object_at(object, path), index)
+                                              : NULL;
 }
 
 bool object_id_valid(struct text id)
@@ -94,7 +96,8 @@ bool object_id_valid(struct text id)
         return false;
     for (size_t i = 0; i < id.length; i++) {
         char c = id.at[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+              c == '-'))
             return false;
     }
     return true;

@@ -1,5 +1,7 @@
-/* Reading what the upstream sends, which is as little trusted as what a client sends. Values are found by path
- * ("pricing.price_details.price"); a value of another type, with a NUL or with broken UTF-8 inside counts as absent. */
+/* Reading what the upstream sends, which is as little trusted as what a client sends. Values are found by
+ * path
+ * ("pricing.price_details.price"); a value of another type, with a NUL or with broken UTF-8 inside counts as
+ * absent. */
 #ifndef INVOICEGATE_FLOW_OBJECT_H
 #define INVOICEGATE_FLOW_OBJECT_H
 
@@ -10,7 +12,8 @@
 
 struct json_object;
 
-/* The caller frees it with object_free(); NULL when the bytes are no JSON object. Texts read from it live as long. */
+/* The caller frees it with object_free(); NULL when the bytes are no JSON object. Texts read from it live as
+ * long. */
 struct json_object *object_read(struct text body) MUST_CHECK;
 void object_free(struct json_object *object);
 

@@ -28,8 +28,9 @@ enum price_verdict price_of_product(struct json_object *product, struct arena *a
 /* By the list of its active one-time prices. */
 enum price_verdict price_of_list(struct json_object *list, struct arena *arena, struct price *price);
 
-/* Whether the invoice bills exactly what the plan froze: one line of that price, quantity, currency and amount. The
- * total is not compared where lines are told: discounts and taxes of the customer's own may change it. */
+/* Whether the invoice bills exactly what the plan froze: one line of that price, quantity, currency and
+ * amount. The total is not compared where lines are told: discounts and taxes of the customer's own may
+ * change it. */
 bool invoice_matches(struct json_object *invoice, const struct plan *plan);
 /* Whether the invoice carries the mark of the plan's request. */
 bool invoice_is_ours(struct json_object *invoice, const struct plan *plan);

@@ -37,7 +37,7 @@ static void store_deliver(struct store *store, struct store_task *task, const st
     task->again = false;
     task->errors = 0;
     store->pending--;
-    store->answer(store->owner, task->ref, task->kind, answer);
+    store->answer(store->owner, task, answer);
 }
 
 static void store_delayed_now(void *owner)

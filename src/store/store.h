@@ -160,8 +160,8 @@ struct store_answer {
     struct text state;  /* of a stale finish */
 };
 
-typedef void store_answer_fn(void *owner, struct ref ref, enum store_kind kind,
-                             const struct store_answer *answer);
+/* task->ref tells whose it is. */
+typedef void store_answer_fn(void *owner, struct store_task *task, const struct store_answer *answer);
 /* The database can be used from now on, or cannot any more. */
 typedef void store_ready_fn(void *owner, bool ready);
 

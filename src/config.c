@@ -1,0 +1,235 @@
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX "INVOICEGATE_"
+
+enum setting_type { SETTING_TEXT, SETTING_NUMBER, SETTING_SWITCH, SETTING_SECRET, SETTING_LEVEL };
+
+struct setting {
+    const char *name; /* without the prefix */
+    enum setting_type type;
+    size_t offset;
+    const char *fallback; /* "" for none; of a secret: its name in the credentials directory */
+    long least, most;
+    const char *about;
+};
+
+#define AT(member) offsetof(struct config, member)
+
+static const struct setting settings[] = {
+    {"DATABASE", SETTING_TEXT, AT(database), "dbname=invoicegate user=invoicegate_worker", 0, 0,
+     "libpq connection string; role invoicegate_worker"},
+    {"UPSTREAM_URL", SETTING_TEXT, AT(upstream_url), "https://api.stripe.com", 0, 0,
+     "where invoices are created: scheme, host and port only"},
+    {"UPSTREAM_KEY_FILE", SETTING_SECRET, AT(upstream_keys[MODE_LIVE]), "upstream-key", 0, 0,
+     "file with the upstream's live secret key"},
+    {"UPSTREAM_TEST_KEY_FILE", SETTING_SECRET, AT(upstream_keys[MODE_TEST]), "upstream-test-key", 0, 0,
+     "file with the upstream's test secret key"},
+    {"UPSTREAM_CA_FILE", SETTING_TEXT, AT(upstream_ca_file), "", 0, 0,
+     "certificates to trust instead of the system's"},
+    {"UPSTREAM_VERSION", SETTING_TEXT, AT(upstream_version), "2025-03-31.basil", 0, 0,
+     "Stripe-Version that is sent with every call"},
+    {"UPSTREAM_PLATFORM", SETTING_TEXT, AT(upstream_platform), "", 0, 0,
+     "the platform's own account id; a change keeps requests of the other platform apart"},
+    {"DIGEST_KEY_FILE", SETTING_SECRET, AT(digest_key), "digest-key", 0, 0,
+     "file with the secret that API keys are digested with, at least 32 bytes"},
+    {"DEADLINE_MS", SETTING_NUMBER, AT(deadline_ms), "30000", 100, 300000,
+     "longest wait of a client; nginx must wait longer"},
+    {"CONNECT_TIMEOUT_MS", SETTING_NUMBER, AT(connect_timeout_ms), "5000", 10, 60000,
+     "longest wait for a connection to the upstream"},
+    {"CALL_TIMEOUT_MS", SETTING_NUMBER, AT(call_timeout_ms), "20000", 50, 120000,
+     "longest wait for one answer of the upstream"},
+    {"MAX_INFLIGHT", SETTING_NUMBER, AT(max_inflight), "4096", 1, 65536,
+     "requests that one worker works on at once"},
+    {"LEASE_MS", SETTING_NUMBER, AT(lease_ms), "15000", 500, 600000,
+     "after this silence of a worker others take its requests over"},
+    {"DRAIN_MS", SETTING_NUMBER, AT(drain_ms), "40000", 0, 600000,
+     "longest wait for requests in flight after SIGTERM"},
+    {"DATABASE_LANES", SETTING_NUMBER, AT(database_lanes), "2", 1, 8,
+     "connections that carry intents and results"},
+    {"BATCH_MAX", SETTING_NUMBER, AT(batch_max), "128", 1, 256, "requests in one database transaction"},
+    {"OWN_SOCKET", SETTING_SWITCH, AT(own_socket), "no", 0, 0,
+     "yes: no other worker shares the listening socket, so a drain may close it"},
+    {"UNSAFE_DATABASE", SETTING_SWITCH, AT(unsafe_database), "no", 0, 0,
+     "yes: accept a database that may lose what it confirmed; for experiments only"},
+    {"RUNTIME_DIR", SETTING_TEXT, AT(runtime_dir), "/run/invoicegate", 0, 0,
+     "directory for what workers of this host share"},
+    {"LOG_LEVEL", SETTING_LEVEL, AT(log_level), "info", 0, 0, "error, warning, info or debug"},
+};
+
+static const char *setting_value(const struct setting *setting)
+{
+    char name[64];
+    const char *value;
+    CHECK(snprintf(name, sizeof(name), PREFIX "%s", setting->name) < (int)sizeof(name));
+    value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+static bool complain(FILE *errors, const struct setting *setting, const char *what)
+{
+    fprintf(errors, "invoicegate: " PREFIX "%s %s\n", setting->name, what);
+    return false;
+}
+
+static bool read_number(const struct setting *setting, const char *value, int *number, FILE *errors)
+{
+    char *end;
+    char what[96];
+    long read;
+    errno = 0;
+    read = strtol(value, &end, 10);
+    if (errno == 0 && end != value && *end == '\0' && read >= setting->least && read <= setting->most) {
+        *number = (int)read;
+        return true;
+    }
+    (void)snprintf(what, sizeof(what), "must be a whole number from %ld to %ld", setting->least,
+                   setting->most);
+    return complain(errors, setting, what);
+}
+
+static bool read_switch(const struct setting *setting, const char *value, bool *on, FILE *errors)
+{
+    *on = strcmp(value, "yes") == 0;
+    return *on || strcmp(value, "no") == 0 || complain(errors, setting, "must be yes or no");
+}
+
+/* A named file must be readable; one in the credentials directory may be missing. */
+static bool read_secret(const struct setting *setting, const char *named, struct secret *secret, FILE *errors)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    char path[PATH_MAX];
+    FILE *file;
+    secret->length = 0;
+    if (!named && !directory)
+        return true;
+    if (snprintf(path, sizeof(path), "%s%s%s", named ? named : directory, named ? "" : "/",
+                 named ? "" : setting->fallback) >= (int)sizeof(path))
+        return complain(errors, setting, "is too long a path");
+    file = fopen(path, "re");
+    if (!file)
+        return !named || complain(errors, setting, "names a file that cannot be read");
+    secret->length = fread(secret->bytes, 1, sizeof(secret->bytes) - 1, file);
+    (void)fclose(file);
+    while (secret->length > 0 && (unsigned char)secret->bytes[secret->length - 1] <= ' ')
+        secret->length--;
+    secret->bytes[secret->length] = '\0';
+    return true;
+}
+
+static bool read_setting(const struct setting *setting, struct config *config, FILE *errors)
+{
+    char *field = (char *)config + setting->offset;
+    const char *given = setting_value(setting);
+    const char *value = given ? given : setting->fallback;
+    switch (setting->type) {
+    case SETTING_TEXT:
+        *(const char **)(void *)field = value;
+        return true;
+    case SETTING_NUMBER:
+        return read_number(setting, value, (int *)(void *)field, errors);
+    case SETTING_SWITCH:
+        return read_switch(setting, value, (bool *)(void *)field, errors);
+    case SETTING_SECRET:
+        return read_secret(setting, given, (struct secret *)(void *)field, errors);
+    case SETTING_LEVEL:
+        return log_level_from(value, (enum log_level *)(void *)field) ||
+               complain(errors, setting, "must be error, warning, info or debug");
+    }
+    return false;
+}
+
+static const struct setting *setting_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        if (strcmp(settings[i].name, name) == 0)
+            return &settings[i];
+    CHECK(!"a setting of the table");
+    return NULL;
+}
+
+/* "scheme://host[:port]" with an optional slash, which is dropped: the URL is part of an upstream's identity.
+ */
+static bool check_url(struct config *config, FILE *errors)
+{
+    static char url[1024];
+    size_t length = strlen(config->upstream_url);
+    const char *host = strstr(config->upstream_url, "://");
+    bool scheme =
+        strncmp(config->upstream_url, "http://", 7) == 0 || strncmp(config->upstream_url, "https://", 8) == 0;
+    if (!scheme || length >= sizeof(url) || !host[3] || host[3] == '/' || strpbrk(host + 3, " ?#@\"\r\n"))
+        return complain(errors, setting_named("UPSTREAM_URL"),
+                        "must be like https://api.example.com, no more");
+    memcpy(url, config->upstream_url, length + 1);
+    while (length > 0 && url[length - 1] == '/')
+        url[--length] = '\0';
+    config->upstream_url = url;
+    return true;
+}
+
+/* A header value is sent as it is. */
+static bool is_token(const char *value)
+{
+    for (; *value; value++)
+        if (*value <= ' ' || *value >= 0x7f)
+            return false;
+    return true;
+}
+
+static bool check_secrets(const struct config *config, FILE *errors)
+{
+    if (config->digest_key.length < 32)
+        return complain(errors, setting_named("DIGEST_KEY_FILE"),
+                        "must name a file with at least 32 bytes; make one with: openssl rand -hex 32");
+    if (!config->upstream_keys[MODE_LIVE].length && !config->upstream_keys[MODE_TEST].length)
+        return complain(errors, setting_named("UPSTREAM_KEY_FILE"),
+                        "must name a file with the upstream's secret key (or give UPSTREAM_TEST_KEY_FILE)");
+    for (int mode = 0; mode < MODE_COUNT; mode++)
+        if (config->upstream_keys[mode].length > 400 || !is_token(config->upstream_keys[mode].bytes))
+            return complain(errors,
+                            setting_named(mode == MODE_LIVE ? "UPSTREAM_KEY_FILE" : "UPSTREAM_TEST_KEY_FILE"),
+                            "must hold one key, printable, without spaces");
+    return true;
+}
+
+bool config_read(struct config *config, FILE *errors)
+{
+    memset(config, 0, sizeof(*config));
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        if (!read_setting(&settings[i], config, errors))
+            return false;
+    if (!*config->upstream_ca_file)
+        config->upstream_ca_file = NULL;
+    if (!is_token(config->upstream_version) || !*config->upstream_version)
+        return complain(errors, setting_named("UPSTREAM_VERSION"), "must be printable, without spaces");
+    return check_url(config, errors) && check_secrets(config, errors);
+}
+
+static void describe_one(FILE *out, const struct setting *setting)
+{
+    fprintf(out, "  " PREFIX "%s\n      %s\n", setting->name, setting->about);
+    if (setting->type == SETTING_SECRET)
+        fprintf(out, "      default: %s in systemd's credentials directory\n", setting->fallback);
+    else if (setting->type == SETTING_NUMBER)
+        fprintf(out, "      default: %s, from %ld to %ld\n", setting->fallback, setting->least,
+                setting->most);
+    else
+        fprintf(out, "      default: %s\n", *setting->fallback ? setting->fallback : "none");
+}
+
+void config_describe(FILE *out)
+{
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        describe_one(out, &settings[i]);
+}
+
+void config_forget_secrets(struct config *config)
+{
+    for (int mode = 0; mode < MODE_COUNT; mode++)
+        explicit_bzero(&config->upstream_keys[mode], sizeof(config->upstream_keys[mode]));
+}

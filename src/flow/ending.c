@@ -1,0 +1,312 @@
+#include "flow/ending.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/gateway.h"
+#include "flow/object.h"
+#include "flow/reasons.h"
+#include "front/response.h"
+
+#define MESSAGE_MAX_BYTES 500
+
+static void answer(struct job *job, struct http_answer *http)
+{
+    CHECK(!job->answered);
+    http->content_type = TEXT("application/json");
+    http->request_id = text_from(job->request_text);
+    if (!http->body.at)
+        http->body = TEXT("{\"error\":\"An unexpected error occurred\"}");
+    job->answered = true;
+    /* False only when the client has left meanwhile, which changes nothing any more. */
+    (void)front_answer(job->gateway->front, job->conn, http);
+}
+
+static void end(struct job *job)
+{
+    job_set_state(job, JOB_ENDED);
+    job_release(job);
+}
+
+static void answer_reason(struct job *job, const struct reason *reason)
+{
+    struct http_answer http = {.status = reason->status,
+                               .retry_after_s = reason->retry_after_s,
+                               .body = response_error(&job->arena, text_from(reason->message))};
+    if (!job->answered)
+        answer(job, &http);
+}
+
+static void answer_ending(struct job *job)
+{
+    const struct reason *reason = job->ending.reason ? reason_of(job->ending.reason) : NULL;
+    struct http_answer http = {.status = job->ending.status};
+    if (job->answered)
+        return;
+    if (reason) {
+        http.retry_after_s = reason->retry_after_s;
+        http.body = response_error(&job->arena, job->ending.message);
+    } else {
+        http.body = job->answer;
+    }
+    answer(job, &http);
+}
+
+/* Hands the attempts gathered so far to a task. */
+static void take_calls(struct job *job, struct store_task *task)
+{
+    task->calls = job->calls;
+    job->calls = NULL;
+    job->calls_end = &job->calls;
+}
+
+static void finish(struct job *job, struct text state)
+{
+    struct store_finish *in = &job->task.in.finish;
+    bool deleted = job->plan.invoice_id.at && !text_is(state, TEXT("created"));
+    job_set_state(job, JOB_FINISHING);
+    job->task.kind = STORE_FINISH;
+    job->task.ref = job->ref;
+    *in = (struct store_finish){
+        .fence = job->fence,
+        .state = state,
+        .reason = text_from(job->ending.reason),
+        .detail = job->ending.message,
+        .http_status = job->ending.status,
+        .invoice_id = job->plan.invoice_id,
+        .status = deleted ? TEXT("deleted") : job->status,
+        .number = job->number,
+        .amount_minor = deleted || !job->has_invoice_facts ? STORE_NULL64 : job->total_minor,
+        .currency = job->plan.currency,
+        .created_s = job->has_invoice_facts ? job->created_s : STORE_NULL64,
+        .object = job->invoice_object,
+        .pin = job->ending.pin,
+        .answer = job->answer,
+    };
+    memcpy(in->request_id, job->request_id, UUID_BYTES);
+    take_calls(job, &job->task);
+    store_submit(job->gateway->store, &job->task);
+}
+
+void ending_created(struct job *job)
+{
+    job->ending = (struct ending){.status = 200, .pin = true};
+    finish(job, TEXT("created"));
+}
+
+/* With a draft upstream, the decision to delete it is committed first; without one the end is. */
+static void fail(struct job *job)
+{
+    if (job->ending.reason)
+        job->answer = response_error(&job->arena, job->ending.message);
+    if (!job->plan.invoice_id.at) {
+        finish(job, TEXT("failed"));
+        return;
+    }
+    job_set_state(job, JOB_DECIDING_DELETE);
+    job->task.kind = STORE_NOTE;
+    job->task.ref = job->ref;
+    job->task.in.note = (struct store_note){.fence = job->fence,
+                                            .state = TEXT("open"),
+                                            .doing = TEXT("delete"),
+                                            .invoice_id = job->plan.invoice_id,
+                                            .why = text_from(job->ending.reason),
+                                            .http_status = STORE_NULL32};
+    memcpy(job->task.in.note.request_id, job->request_id, UUID_BYTES);
+    take_calls(job, &job->task);
+    store_submit(job->gateway->store, &job->task);
+}
+
+static void set_ending(struct job *job, const char *word)
+{
+    const struct reason *reason = reason_of(word);
+    job->ending = (struct ending){
+        .reason = reason->word, .status = reason->status, .message = text_from(reason->message)};
+}
+
+void ending_fail(struct job *job, const char *reason)
+{
+    set_ending(job, reason);
+    fail(job);
+}
+
+void ending_refuse(struct job *job, const char *reason)
+{
+    set_ending(job, reason);
+    finish(job, TEXT("refused"));
+}
+
+/* The upstream's own sentence, if it may be passed on; ours otherwise. */
+static struct text upstream_message(struct job *job, struct json_object *object)
+{
+    struct text message = object_text(object, "error.message");
+    if (!message.at || message.length == 0 || message.length > MESSAGE_MAX_BYTES)
+        return text_from(reason_of("upstream_refused")->message);
+    return arena_copy(&job->arena, message);
+}
+
+static const char *failure_word(struct decision decision, const struct reply *reply)
+{
+    bool refused = decision.outcome == OUTCOME_REFUSED;
+    if (reply->transport != TRANSPORT_ANSWERED)
+        return "upstream_away";
+    if (reply->status == 401)
+        return "upstream_unauthorized";
+    if (reply->status == 403)
+        return "upstream_forbidden";
+    if (reply->status == 429)
+        return "upstream_limit";
+    if (refused && (reply->status == 400 || reply->status == 402 || reply->status == 404))
+        return "upstream_refused";
+    if (reply->status >= 500)
+        return "upstream_away";
+    return "upstream_nonsense";
+}
+
+void ending_upstream_failed(struct job *job, struct decision decision, const struct reply *reply,
+                            struct json_object *object)
+{
+    const char *word = failure_word(decision, reply);
+    set_ending(job, word);
+    if (strcmp(word, "upstream_refused") == 0) {
+        job->ending.status = reply->status;
+        job->ending.message = upstream_message(job, object);
+        job->ending.pin = true;
+    }
+    if (reply->status == 401 || reply->status == 403)
+        LOG(LOG_ERROR, "the upstream refuses the gateway",
+            LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("account", job->plan.account_id),
+            LOG_INT("http_status", reply->status));
+    fail(job);
+}
+
+void ending_deleted(struct job *job, bool stands)
+{
+    if (!stands) {
+        finish(job, TEXT("failed"));
+        return;
+    }
+    LOG(LOG_ERROR, "a draft to be deleted is no draft any more: it stands",
+        LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("invoice_id", job->plan.invoice_id));
+    set_ending(job, "stood_already");
+    finish(job, TEXT("created"));
+}
+
+static void log_request(const struct job *job)
+{
+    LOG(job->ending.status >= 500 ? LOG_WARNING : LOG_INFO, "request",
+        LOG_TEXT("request_id", text_from(job->request_text)),
+        LOG_TEXT("route", text_from(route_name(job->request.route))),
+        LOG_INT("agency_id", job->plan.agency_id), LOG_TEXT("account", job->request.account_id),
+        LOG_INT("http_status", job->ending.status), LOG_TEXT("reason", text_from(job->ending.reason)),
+        LOG_TEXT("invoice_id", job->plan.invoice_id),
+        LOG_INT("duration_ms", loop_now_ms(job->gateway->loop) - job->arrived_ms));
+}
+
+void ending_stored(struct job *job, const struct store_answer *stored)
+{
+    if (stored->verdict == STORE_DONE) {
+        answer_ending(job);
+        log_request(job);
+        end(job);
+        return;
+    }
+    LOG(LOG_ERROR, "the end of a request was not this worker's to write",
+        LOG_TEXT("request_id", text_from(job->request_text)), LOG_INT("verdict", stored->verdict),
+        LOG_TEXT("state", stored->state));
+    ending_taken_over(job);
+}
+
+void ending_told(struct job *job, const char *reason)
+{
+    answer_reason(job, reason_of(reason));
+    end(job);
+}
+
+void ending_taken_over(struct job *job)
+{
+    answer_reason(job, reason_of(job_is_keyed(job) ? "unresolved" : "unresolved_keyless"));
+    end(job);
+}
+
+static void answer_replay(struct job *job, const struct store_answer *stored)
+{
+    struct http_answer http = {.status = stored->http_status,
+                               .body = arena_copy(&job->arena, stored->answer),
+                               .idempotent_replayed = true,
+                               .more_headers = arena_printf(&job->arena, "Original-Request: %.*s\r\n",
+                                                            (int)stored->original_request.length,
+                                                            stored->original_request.at)};
+    if (!job->answered)
+        answer(job, &http);
+}
+
+static void answer_refusal(struct job *job, const struct store_answer *stored)
+{
+    const struct reason *reason = reason_find(stored->reason);
+    struct http_answer http = {.status = job->request.body.status,
+                               .body = response_error(&job->arena, job->request.body.message)};
+    if (job->request.body.status && text_is(stored->reason, text_from(job->request.body.reason))) {
+        if (!job->answered)
+            answer(job, &http);
+    } else {
+        answer_reason(job, reason ? reason : reason_of("internal"));
+    }
+}
+
+void ending_begin_said_no(struct job *job, const struct store_answer *stored)
+{
+    switch (stored->verdict) {
+    case STORE_REPLAY:
+        answer_replay(job, stored);
+        break;
+    case STORE_REFUSED:
+        answer_refusal(job, stored);
+        break;
+    case STORE_UNAUTHORIZED:
+        answer_reason(job, reason_of("key_invalid"));
+        break;
+    default:
+        answer_reason(job, reason_of("database_away"));
+    }
+    end(job);
+}
+
+void ending_early(struct job *job, const struct refusal *refusal)
+{
+    struct http_answer http = {.status = refusal->status,
+                               .allow = refusal->allow,
+                               .body = response_error(&job->arena, refusal->message)};
+    answer(job, &http);
+    end(job);
+}
+
+void ending_note_unresolved(struct job *job, const char *why, int32_t http_status)
+{
+    if (job->note.busy)
+        return;
+    job->noted = true;
+    job->note.kind = STORE_NOTE;
+    job->note.ref = job->ref;
+    job->note.in.note = (struct store_note){.fence = job->fence,
+                                            .state = TEXT("unresolved"),
+                                            .doing = TEXT("create"),
+                                            .invoice_id = job->plan.invoice_id,
+                                            .why = text_from(why),
+                                            .http_status = http_status};
+    memcpy(job->note.in.note.request_id, job->request_id, UUID_BYTES);
+    take_calls(job, &job->note);
+    store_submit(job->gateway->store, &job->note);
+}
+
+void ending_answer_unresolved(struct job *job)
+{
+    const struct reason *reason = reason_of(job_is_keyed(job) ? "unresolved" : "unresolved_keyless");
+    bool recorded = job->state != JOB_BEGINNING;
+    bool ending = job->state == JOB_FINISHING || job->state == JOB_DECIDING_DELETE ||
+                  job->state == JOB_DELETING || job->state == JOB_DECIDING_ADVANCE ||
+                  job->state == JOB_ADVANCING;
+    answer_reason(job, reason);
+    if (recorded && !ending)
+        ending_note_unresolved(job, "deadline", reason->status);
+}

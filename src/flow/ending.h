@@ -1,0 +1,39 @@
+/* How requests end: the decision, its commit, the answer. Nothing is told before it is committed, 504 aside.
+ */
+#ifndef INVOICEGATE_FLOW_ENDING_H
+#define INVOICEGATE_FLOW_ENDING_H
+
+#include "flow/job.h"
+
+struct json_object;
+
+/* The invoice is whole: record it, then answer 200. */
+void ending_created(struct job *job);
+/* We or circumstances gave up. A draft that stands is deleted first. reason is a word of flow/reasons. */
+void ending_fail(struct job *job, const char *reason);
+/* A rule that needed the upstream's data refuses it; nothing was forwarded. */
+void ending_refuse(struct job *job, const char *reason);
+/* The upstream said no (or was never reached): what that means for the client. A draft that stands is
+ * deleted. */
+void ending_upstream_failed(struct job *job, struct decision decision, const struct reply *reply,
+                            struct json_object *object);
+/* The draft is deleted, or (stands) can no longer be. */
+void ending_deleted(struct job *job, bool stands);
+/* The commit of the end has been answered. */
+void ending_stored(struct job *job, const struct store_answer *answer);
+
+/* Begin refused it, replayed it, or did not know the key: answer and end. */
+void ending_begin_said_no(struct job *job, const struct store_answer *answer);
+/* Told before anything was recorded: unknown routes and the like. */
+void ending_early(struct job *job, const struct refusal *refusal);
+/* Told and forgotten: nothing of it is recorded. */
+void ending_told(struct job *job, const char *reason);
+/* Another worker has this request now: it will bring it to its end. */
+void ending_taken_over(struct job *job);
+
+/* 504: the only thing that is told before the outcome is known. */
+void ending_answer_unresolved(struct job *job);
+/* Something is in doubt: the audit shows the request as unresolved until it is settled. */
+void ending_note_unresolved(struct job *job, const char *why, int32_t http_status);
+
+#endif

@@ -1,0 +1,122 @@
+#include "flow/gateway.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/ending.h"
+#include "flow/invoice.h"
+#include "flow/reasons.h"
+#include "flow/step.h"
+
+bool gateway_init(struct gateway *gateway, struct loop *loop, const struct gateway_settings *settings)
+{
+    *gateway = (struct gateway){.loop = loop, .settings = settings};
+    return slots_init(&gateway->jobs, settings->max_inflight);
+}
+
+uint32_t gateway_inflight(const struct gateway *gateway)
+{
+    return gateway->jobs.used;
+}
+
+/* Without a job: a fixed sentence is all that is left to say. */
+static void shed(struct gateway *gateway, struct ref conn)
+{
+    static const char body[] =
+        "{\"error\":\"The gateway is at its limit of open requests. Try again in a moment.\"}";
+    uint8_t id[UUID_BYTES] = {0};
+    char id_text[UUID_TEXT_BYTES];
+    const struct reason *reason = reason_of("overloaded");
+    if (!uuid7_make(id))
+        memset(id, 0, sizeof(id));
+    uuid_text(id, id_text);
+    (void)front_answer(gateway->front, conn,
+                       &(struct http_answer){.status = reason->status,
+                                             .content_type = TEXT("application/json"),
+                                             .body = text_from(body),
+                                             .request_id = text_from(id_text),
+                                             .retry_after_s = reason->retry_after_s});
+}
+
+static void on_deadline(void *owner)
+{
+    struct job *job = owner;
+    invoice_expired(job);
+}
+
+/* What can be told without PostgreSQL is told at once; everything else begins. */
+static void route_job(struct job *job)
+{
+    struct gateway *gateway = job->gateway;
+    if (job->request.early.status) {
+        ending_early(job, &job->request.early);
+    } else if (!store_is_ready(gateway->store)) {
+        ending_told(job, "database_away");
+    } else {
+        loop_timer(gateway->loop, &job->deadline, gateway->settings->deadline_ms, on_deadline, job);
+        invoice_start(job);
+    }
+}
+
+void gateway_arrived(void *owner, struct ref conn, const struct http_request *http)
+{
+    struct gateway *gateway = owner;
+    struct job *job = job_new(gateway);
+    if (!job) {
+        shed(gateway, conn);
+        return;
+    }
+    job->conn = conn;
+    if (!uuid7_make(job->request_id) ||
+        !request_read(http, gateway->settings->digest_key, &job->arena, &job->request)) {
+        ending_told(job, "overloaded");
+        return;
+    }
+    uuid_text(job->request_id, job->request_text);
+    route_job(job);
+}
+
+/* Connections are few thousands and leaving is rare: looking through the jobs costs less than keeping an
+ * index. */
+void gateway_client_left(void *owner, struct ref conn)
+{
+    struct gateway *gateway = owner;
+    for (uint32_t i = 0; i < gateway->jobs.capacity; i++) {
+        struct job *job = gateway->jobs.slots[i].thing;
+        if (job && !job->answered && job->conn.slot == conn.slot && job->conn.generation == conn.generation) {
+            invoice_client_left(job);
+            return;
+        }
+    }
+}
+
+void gateway_stored(void *owner, struct store_task *task, const struct store_answer *answer)
+{
+    struct gateway *gateway = owner;
+    struct job *job = slots_get(&gateway->jobs, task->ref);
+    CHECK(job); /* a job is not released while a task of its own is under way */
+    if (task == &job->note)
+        job_release(job); /* in case it ended meanwhile */
+    else
+        invoice_stored(job, answer);
+}
+
+void gateway_database_ready(void *owner, bool ready)
+{
+    (void)owner;
+    (void)ready;
+}
+
+void gateway_called(void *owner, struct ref ref, const struct reply *reply)
+{
+    struct gateway *gateway = owner;
+    struct job *job = slots_get(&gateway->jobs, ref);
+    CHECK(job); /* a job cancels its call before it ends */
+    step_replied(job, reply);
+}
+
+void gateway_free(struct gateway *gateway)
+{
+    slots_free(&gateway->jobs);
+}

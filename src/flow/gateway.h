@@ -1,0 +1,40 @@
+/* The stations joined: what arrives in front becomes a job, and the job goes its way. */
+#ifndef INVOICEGATE_FLOW_GATEWAY_H
+#define INVOICEGATE_FLOW_GATEWAY_H
+
+#include "base/loop.h"
+#include "base/slots.h"
+#include "flow/job.h"
+#include "front/conn.h"
+#include "store/store.h"
+#include "upstream/upstream.h"
+
+struct gateway_settings {
+    struct text digest_key;
+    int deadline_ms;
+    uint32_t max_inflight;
+};
+
+struct gateway {
+    struct loop *loop;
+    const struct gateway_settings *settings;
+    struct front *front;
+    struct store *store;
+    struct upstream *upstream;
+    struct slots jobs;
+    bool draining;
+};
+
+MUST_CHECK bool gateway_init(struct gateway *gateway, struct loop *loop,
+                             const struct gateway_settings *settings);
+/* Callbacks for the three stations; owner is the gateway. */
+void gateway_arrived(void *owner, struct ref conn, const struct http_request *http);
+void gateway_client_left(void *owner, struct ref conn);
+void gateway_stored(void *owner, struct store_task *task, const struct store_answer *answer);
+void gateway_database_ready(void *owner, bool ready);
+void gateway_called(void *owner, struct ref ref, const struct reply *reply);
+/* Jobs that are not at their end. */
+uint32_t gateway_inflight(const struct gateway *gateway);
+void gateway_free(struct gateway *gateway);
+
+#endif

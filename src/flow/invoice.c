@@ -1,0 +1,477 @@
+/* One invoice, from its intent to its end. Read the functions from top to bottom: that is the order in which
+ * a request passes them. Each state is entered by one short function that asks a station for something; what
+ * the station answered decides the next state. */
+#include "flow/invoice.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "flow/ending.h"
+#include "flow/gateway.h"
+#include "flow/lookup.h"
+#include "flow/object.h"
+#include "flow/product.h"
+#include "flow/step.h"
+#include "front/response.h"
+
+#define RENEWALS_MAX 2
+#define DELETE_RETRY_MS 5000
+
+static void next_step(struct job *job);
+
+static void submit(struct job *job, enum store_kind kind)
+{
+    job->task.kind = kind;
+    job->task.ref = job->ref;
+    store_submit(job->gateway->store, &job->task);
+}
+
+/* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
+ * way. */
+void invoice_start(struct job *job)
+{
+    const struct request *request = &job->request;
+    struct store_begin *in = &job->task.in.begin;
+    *in = (struct store_begin){
+        .route = text_from(route_name(request->route)),
+        .account_id = request->account_id,
+        .client_id = request->client_id,
+        .product_id = request->product_id,
+        .collection_method = text_from(collection_method_name(request->collection_method)),
+        .days_until_due = request->days_until_due >= 0 ? request->days_until_due : STORE_NULL32,
+        .idempotency_key = request->idempotency_key,
+        .refusal_status = request->body.status,
+        .refusal_reason = text_from(request->body.reason),
+        .refusal_detail = request->body.message,
+    };
+    memcpy(in->request_id, job->request_id, UUID_BYTES);
+    memcpy(in->key_digest, request->key_digest, DIGEST_BYTES);
+    memcpy(in->fingerprint, request->fingerprint, DIGEST_BYTES);
+    job_set_state(job, JOB_BEGINNING);
+    submit(job, STORE_BEGIN);
+}
+
+static void keep_customer(struct job *job, const struct store_answer *answer)
+{
+    struct plan *plan = &job->plan;
+    plan->generation = answer->generation;
+    plan->customer_generation = answer->customer_generation;
+    plan->customer_id = arena_copy(&job->arena, answer->customer_id);
+    plan->customer_name = arena_copy(&job->arena, answer->customer_name);
+    plan->customer_email = arena_copy(&job->arena, answer->customer_email);
+}
+
+static void keep_price(struct job *job, const struct store_answer *answer)
+{
+    job->plan.price_id = arena_copy(&job->arena, answer->price_id);
+    job->plan.amount_minor = answer->amount_minor;
+    job->plan.currency = arena_copy(&job->arena, answer->currency);
+}
+
+static void begun(struct job *job, const struct store_answer *answer)
+{
+    const struct request *request = &job->request;
+    if (answer->verdict != STORE_GO) {
+        ending_begin_said_no(job, answer);
+        return;
+    }
+    job->fence = 1;
+    job->planned = answer->planned;
+    memcpy(job->plan.request_id, job->request_id, UUID_BYTES);
+    job->plan.agency_id = answer->agency_id;
+    job->plan.mode = text_is(answer->mode, TEXT("test")) ? MODE_TEST : MODE_LIVE;
+    job->plan.account_id = request->account_id;
+    job->plan.client_id = request->client_id;
+    job->plan.product_id = request->product_id;
+    job->plan.collection_method = text_from(collection_method_name(request->collection_method));
+    job->plan.days_until_due = request->days_until_due;
+    job->plan.auto_advance = answer->auto_advance;
+    keep_customer(job, answer);
+    keep_price(job, answer);
+    next_step(job);
+}
+
+static void enter_step(struct job *job, enum job_state state, enum step step)
+{
+    job_set_state(job, state);
+    step_start(job, step);
+}
+
+static void enter_planning(struct job *job);
+static void enter_invoice(struct job *job);
+
+/* What is still missing? A warm request goes straight to its invoice. */
+static void next_step(struct job *job)
+{
+    if (job->compensate)
+        ending_fail(job, "client_left");
+    else if (job->planned)
+        enter_invoice(job);
+    else if (!job->plan.price_id.at)
+        enter_step(job, JOB_READING_PRODUCT, STEP_PRODUCT);
+    else if (!job->plan.customer_id.at)
+        enter_step(job, JOB_MAKING_CUSTOMER, STEP_CUSTOMER);
+    else
+        enter_planning(job);
+}
+
+/* 2. A product that PostgreSQL has not seen in the last minute is read, with its price. */
+static void price_decided(struct job *job, enum price_verdict verdict, const struct price *price)
+{
+    static const char *const refusals[] = {
+        [PRICE_NONE] = "no_one_time_price",
+        [PRICE_AMBIGUOUS] = "ambiguous_price",
+        [PRICE_WITHOUT_AMOUNT] = "price_without_amount",
+        [PRODUCT_ARCHIVED] = "product_archived",
+    };
+    if (verdict == PRICE_LIST_NEEDED) {
+        enter_step(job, JOB_READING_PRICES, STEP_PRICES);
+    } else if (verdict == PRICE_FOUND) {
+        job->plan.price_id = price->price_id;
+        job->plan.amount_minor = price->amount_minor;
+        job->plan.currency = price->currency;
+        next_step(job);
+    } else if (verdict == PRODUCT_NONSENSE) {
+        ending_fail(job, "upstream_nonsense");
+    } else {
+        ending_refuse(job, refusals[verdict]);
+    }
+}
+
+static void product_read(struct job *job, struct decision decision, const struct reply *reply,
+                         struct json_object *object)
+{
+    struct price price = {0};
+    if (decision.outcome == OUTCOME_REFUSED && reply->status == 404) {
+        ending_refuse(job, "product_unknown");
+    } else if (decision.outcome != OUTCOME_OK) {
+        ending_upstream_failed(job, decision, reply, object);
+    } else {
+        job->product_name = arena_copy(&job->arena, object_text(object, "name"));
+        job->product_object = arena_copy(&job->arena, reply->body);
+        price_decided(job, price_of_product(object, &job->arena, &price), &price);
+    }
+}
+
+static void prices_read(struct job *job, struct decision decision, const struct reply *reply,
+                        struct json_object *object)
+{
+    struct price price = {0};
+    if (decision.outcome != OUTCOME_OK)
+        ending_upstream_failed(job, decision, reply, object);
+    else
+        price_decided(job, price_of_list(object, &job->arena, &price), &price);
+}
+
+/* 3. The client's customer, once for each client, account and mode: two at once send the same bytes under one
+ * key. */
+static void renew_customer(struct job *job)
+{
+    struct store_renew *in = &job->task.in.renew;
+    job->renewals++;
+    job_set_state(job, JOB_RENEWING_CUSTOMER);
+    in->fence = job->fence;
+    memcpy(in->request_id, job->request_id, UUID_BYTES);
+    submit(job, STORE_RENEW);
+}
+
+static void customer_made(struct job *job, struct decision decision, const struct reply *reply,
+                          struct json_object *object)
+{
+    if (decision.outcome == OUTCOME_OK) {
+        job->plan.customer_id = arena_copy(&job->arena, object_text(object, "id"));
+        next_step(job);
+    } else if (decision.look_up && job->renewals < RENEWALS_MAX) {
+        renew_customer(job); /* its key is spent for good: the next generation has another */
+    } else {
+        ending_upstream_failed(job, decision, reply, object);
+    }
+}
+
+static void customer_renewed(struct job *job, const struct store_answer *answer)
+{
+    if (answer->verdict != STORE_GO) {
+        ending_taken_over(job);
+        return;
+    }
+    job->planned = false;
+    keep_customer(job, answer);
+    next_step(job);
+}
+
+/* 4. What was cold is frozen before the invoice's first POST: from here on every attempt sends the same
+ * bytes. */
+static void enter_planning(struct job *job)
+{
+    struct store_plan *in = &job->task.in.plan;
+    bool price_read = job->product_object.at != NULL;
+    *in = (struct store_plan){
+        .fence = job->fence,
+        .customer_id = job->plan.customer_id,
+        .product_name = job->product_name,
+        .price_id = price_read ? job->plan.price_id : TEXT_NONE,
+        .amount_minor = price_read ? job->plan.amount_minor : STORE_NULL64,
+        .currency = price_read ? job->plan.currency : TEXT_NONE,
+        .product_object = job->product_object,
+    };
+    memcpy(in->request_id, job->request_id, UUID_BYTES);
+    job_set_state(job, JOB_PLANNING);
+    submit(job, STORE_PLAN);
+}
+
+static void plan_frozen(struct job *job, const struct store_answer *answer)
+{
+    if (answer->verdict != STORE_GO) {
+        ending_taken_over(job);
+        return;
+    }
+    /* PostgreSQL's word counts: another request may have been first with the customer. */
+    job->plan.customer_id = arena_copy(&job->arena, answer->customer_id);
+    keep_price(job, answer);
+    job->planned = true;
+    next_step(job);
+}
+
+/* 5. The invoice, still without a line. */
+static void enter_invoice(struct job *job)
+{
+    if (job->invoice_since_s == 0)
+        job->invoice_since_s = (int64_t)time(NULL);
+    enter_step(job, JOB_MAKING_INVOICE, STEP_INVOICE);
+}
+
+static bool customer_is_gone(const struct reply *reply, struct json_object *object)
+{
+    return (reply->status == 400 || reply->status == 404) &&
+           text_is(object_text(object, "error.code"), TEXT("resource_missing")) &&
+           text_is(object_text(object, "error.param"), TEXT("customer"));
+}
+
+static void keep_invoice(struct job *job, const struct reply *reply, struct json_object *object)
+{
+    job->plan.invoice_id = arena_copy(&job->arena, object_text(object, "id"));
+    job->invoice_object = arena_copy(&job->arena, reply->body);
+    job->status = arena_copy(&job->arena, object_text(object, "status"));
+    job->number = arena_copy(&job->arena, object_text(object, "number"));
+    if (!object_int64(object, "created", &job->created_s))
+        job->created_s = (int64_t)time(NULL);
+    if (!object_int64(object, "total", &job->total_minor) &&
+        !object_int64(object, "amount_due", &job->total_minor))
+        job->total_minor = job->plan.amount_minor;
+    job->has_invoice_facts = true;
+}
+
+static void invoice_made(struct job *job, struct decision decision, const struct reply *reply,
+                         struct json_object *object)
+{
+    if (decision.outcome == OUTCOME_OK) {
+        keep_invoice(job, reply, object);
+        invoice_has_id(job);
+    } else if (decision.look_up) {
+        lookup_begin(job, STEP_INVOICE);
+    } else if (decision.outcome == OUTCOME_REFUSED && job->renewals < RENEWALS_MAX &&
+               customer_is_gone(reply, object)) {
+        renew_customer(job);
+    } else {
+        ending_upstream_failed(job, decision, reply, object);
+    }
+}
+
+/* 6. Its one line. */
+void invoice_has_id(struct job *job)
+{
+    if (job->compensate)
+        ending_fail(job, "compensated");
+    else
+        enter_step(job, JOB_ADDING_LINES, STEP_LINES);
+}
+
+static void lines_added(struct job *job, struct decision decision, const struct reply *reply,
+                        struct json_object *object)
+{
+    if (decision.outcome == OUTCOME_OK)
+        invoice_has_lines(job, reply, object);
+    else if (decision.look_up)
+        lookup_begin(job, STEP_LINES);
+    else
+        ending_upstream_failed(job, decision, reply, object);
+}
+
+static void write_answer(struct job *job, struct json_object *object)
+{
+    struct invoice_answer invoice = {
+        .id = job->plan.invoice_id,
+        .amount_minor = job->total_minor,
+        .currency = job->plan.currency,
+        .status = job->status.at ? job->status : TEXT("draft"),
+        .number = job->number,
+        .customer_id = job->plan.customer_id,
+        .customer_email = object_text(object, "customer_email"),
+        .customer_name = object_text(object, "customer_name"),
+        .description = object_text(object, "description"),
+        .created_s = job->created_s,
+    };
+    job->answer = response_invoice(&job->arena, &invoice);
+}
+
+/* 7. It must bill what was frozen, or it must not stand. */
+void invoice_has_lines(struct job *job, const struct reply *reply, struct json_object *object)
+{
+    bool matches = invoice_matches(object, &job->plan);
+    if (!matches) {
+        LOG(LOG_ERROR, "the upstream's invoice differs from the plan: it is deleted",
+            LOG_TEXT("request_id", text_from(job->request_text)),
+            LOG_TEXT("invoice_id", job->plan.invoice_id));
+        ending_fail(job, "amount_mismatch");
+        return;
+    }
+    keep_invoice(job, reply, object);
+    write_answer(job, object);
+    if (job->compensate)
+        ending_fail(job, "compensated");
+    else if (job->plan.auto_advance)
+        invoice_decide_advance(job);
+    else
+        ending_created(job);
+}
+
+/* 8. An account that advances by itself: irreversible, so the decision is committed first. */
+void invoice_decide_advance(struct job *job)
+{
+    job_set_state(job, JOB_DECIDING_ADVANCE);
+    job->task.in.note = (struct store_note){.fence = job->fence,
+                                            .state = TEXT("open"),
+                                            .doing = TEXT("advance"),
+                                            .invoice_id = job->plan.invoice_id,
+                                            .http_status = STORE_NULL32};
+    memcpy(job->task.in.note.request_id, job->request_id, UUID_BYTES);
+    job->task.calls = NULL;
+    submit(job, STORE_NOTE);
+}
+
+static void advanced(struct job *job, struct decision decision, const struct reply *reply,
+                     struct json_object *object)
+{
+    if (decision.outcome == OUTCOME_OK) {
+        keep_invoice(job, reply, object);
+        write_answer(job, object);
+        ending_created(job);
+    } else if (decision.outcome == OUTCOME_REFUSED) {
+        LOG(LOG_ERROR, "the upstream did not let an invoice advance: it stays a draft",
+            LOG_TEXT("request_id", text_from(job->request_text)), LOG_INT("http_status", reply->status));
+        ending_created(job);
+    } else {
+        step_again(job, DELETE_RETRY_MS);
+    }
+}
+
+/* 9. A draft that must not stand is deleted; only "no longer a draft" ends that otherwise. */
+static void deleted(struct job *job, struct decision decision, const struct reply *reply)
+{
+    if (decision.outcome == OUTCOME_OK)
+        ending_deleted(job, false);
+    else if (decision.outcome == OUTCOME_REFUSED && reply->status == 400)
+        ending_deleted(job, true);
+    else
+        step_again(job, DELETE_RETRY_MS);
+}
+
+static void decision_stored(struct job *job, const struct store_answer *answer)
+{
+    if (answer->verdict != STORE_GO)
+        ending_taken_over(job);
+    else if (job->state == JOB_DECIDING_DELETE)
+        enter_step(job, JOB_DELETING, STEP_DELETE);
+    else
+        enter_step(job, JOB_ADVANCING, STEP_ADVANCE);
+}
+
+void invoice_stored(struct job *job, const struct store_answer *answer)
+{
+    switch (job->state) {
+    case JOB_BEGINNING:
+        begun(job, answer);
+        break;
+    case JOB_RENEWING_CUSTOMER:
+        customer_renewed(job, answer);
+        break;
+    case JOB_PLANNING:
+        plan_frozen(job, answer);
+        break;
+    case JOB_DECIDING_ADVANCE:
+    case JOB_DECIDING_DELETE:
+        decision_stored(job, answer);
+        break;
+    case JOB_FINISHING:
+        ending_stored(job, answer);
+        break;
+    default:
+        CHECK(!"a state that waits for PostgreSQL");
+    }
+}
+
+void invoice_called(struct job *job, struct decision decision, const struct reply *reply,
+                    struct json_object *object)
+{
+    switch (job->state) {
+    case JOB_READING_PRODUCT:
+        product_read(job, decision, reply, object);
+        break;
+    case JOB_READING_PRICES:
+        prices_read(job, decision, reply, object);
+        break;
+    case JOB_MAKING_CUSTOMER:
+        customer_made(job, decision, reply, object);
+        break;
+    case JOB_MAKING_INVOICE:
+        invoice_made(job, decision, reply, object);
+        break;
+    case JOB_ADDING_LINES:
+        lines_added(job, decision, reply, object);
+        break;
+    case JOB_LOOKING_UP:
+        lookup_replied(job, decision, reply, object);
+        break;
+    case JOB_ADVANCING:
+        advanced(job, decision, reply, object);
+        break;
+    case JOB_DELETING:
+        deleted(job, decision, reply);
+        break;
+    default:
+        CHECK(!"a state that waits for the upstream");
+    }
+}
+
+/* Whether the job waits for the upstream before anything can stand there. */
+static bool may_simply_stop(const struct job *job)
+{
+    bool calling = job->state == JOB_READING_PRODUCT || job->state == JOB_READING_PRICES ||
+                   job->state == JOB_MAKING_CUSTOMER || job->state == JOB_MAKING_INVOICE;
+    return calling && !job_invoice_possible(job);
+}
+
+void invoice_expired(struct job *job)
+{
+    job->expired = true;
+    if (job->answered)
+        return;
+    if (may_simply_stop(job)) {
+        step_stop(job);
+        ending_fail(job, "upstream_away");
+    } else if (job->state != JOB_FINISHING || job_is_keyed(job)) {
+        job->compensate = !job_is_keyed(job);
+        ending_answer_unresolved(job);
+    } /* else: a keyless client is told what the commit under way says, once it says it */
+}
+
+void invoice_client_left(struct job *job)
+{
+    job->answered = true;
+    job->compensate = !job_is_keyed(job);
+    if (job->compensate && may_simply_stop(job)) {
+        step_stop(job);
+        ending_fail(job, "client_left");
+    }
+}

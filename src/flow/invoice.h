@@ -1,0 +1,26 @@
+/* The steps of creating one invoice, in their order. The file to read first is invoice.c. */
+#ifndef INVOICEGATE_FLOW_INVOICE_H
+#define INVOICEGATE_FLOW_INVOICE_H
+
+#include "flow/job.h"
+
+struct json_object;
+
+/* Starts a job that has its request. */
+void invoice_start(struct job *job);
+/* PostgreSQL has answered the task that the state waited for. */
+void invoice_stored(struct job *job, const struct store_answer *answer);
+/* The step under way is decided; object is the answer's JSON, or NULL. */
+void invoice_called(struct job *job, struct decision decision, const struct reply *reply,
+                    struct json_object *object);
+/* The invoice's id is known (made just now, or found by look-up): on to its line. */
+void invoice_has_id(struct job *job);
+/* Its line is there: on to the check. */
+void invoice_has_lines(struct job *job, const struct reply *reply, struct json_object *object);
+void invoice_decide_advance(struct job *job);
+/* The deadline has passed: whoever still waits is told the truth now. */
+void invoice_expired(struct job *job);
+/* The client has left before it was answered. */
+void invoice_client_left(struct job *job);
+
+#endif

@@ -1,0 +1,111 @@
+#include "flow/job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/gateway.h"
+
+#define JOB_ARENA_MAX_BYTES (2 * 1024 * 1024)
+
+static const char *const names[JOB_STATE_COUNT] = {
+#define X(name) [JOB_##name] = #name,
+    JOB_STATES(X)
+#undef X
+};
+
+#define TO(state) (1U << JOB_##state)
+
+/* From each state, where a job may go. */
+static const uint32_t edges[JOB_STATE_COUNT] = {
+    [JOB_ARRIVED] = TO(BEGINNING) | TO(ENDED),
+    [JOB_BEGINNING] = TO(READING_PRODUCT) | TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(MAKING_INVOICE) |
+                      TO(FINISHING) | TO(ENDED),
+    [JOB_READING_PRODUCT] = TO(READING_PRICES) | TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING),
+    [JOB_READING_PRICES] = TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING),
+    [JOB_MAKING_CUSTOMER] = TO(PLANNING) | TO(RENEWING_CUSTOMER) | TO(FINISHING),
+    [JOB_RENEWING_CUSTOMER] = TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING) | TO(ENDED),
+    [JOB_PLANNING] = TO(MAKING_INVOICE) | TO(FINISHING) | TO(ENDED),
+    [JOB_MAKING_INVOICE] =
+        TO(ADDING_LINES) | TO(LOOKING_UP) | TO(RENEWING_CUSTOMER) | TO(DECIDING_DELETE) | TO(FINISHING),
+    [JOB_ADDING_LINES] = TO(LOOKING_UP) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING),
+    [JOB_LOOKING_UP] = TO(ADDING_LINES) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING),
+    [JOB_DECIDING_ADVANCE] = TO(ADVANCING) | TO(ENDED),
+    [JOB_ADVANCING] = TO(LOOKING_UP) | TO(FINISHING),
+    [JOB_DECIDING_DELETE] = TO(DELETING) | TO(ENDED),
+    [JOB_DELETING] = TO(FINISHING),
+    [JOB_FINISHING] = TO(ENDED),
+};
+
+const char *job_state_name(enum job_state state)
+{
+    CHECK(state < JOB_STATE_COUNT);
+    return names[state];
+}
+
+void job_set_state(struct job *job, enum job_state state)
+{
+    CHECK(state < JOB_STATE_COUNT && (edges[job->state] & 1U << state));
+    CHECK(!job->call_number && !job->task.busy);
+    job->state = state;
+    job->tries = 0;
+}
+
+struct job *job_new(struct gateway *gateway)
+{
+    struct job *job = calloc(1, sizeof(*job));
+    if (!job)
+        return NULL;
+    job->ref = slots_put(&gateway->jobs, job);
+    if (!job->ref.generation) {
+        free(job);
+        return NULL;
+    }
+    job->gateway = gateway;
+    job->arrived_ms = loop_now_ms(gateway->loop);
+    job->calls_end = &job->calls;
+    arena_init(&job->arena, JOB_ARENA_MAX_BYTES);
+    return job;
+}
+
+void job_release(struct job *job)
+{
+    struct gateway *gateway = job->gateway;
+    if (job->state != JOB_ENDED || job->task.busy || job->note.busy)
+        return;
+    CHECK(job->answered && !job->call_number);
+    loop_untimer(gateway->loop, &job->deadline);
+    loop_untimer(gateway->loop, &job->backoff);
+    slots_remove(&gateway->jobs, job->ref);
+    arena_free(&job->arena);
+    free(job);
+}
+
+bool job_invoice_possible(const struct job *job)
+{
+    return job->plan.invoice_id.at || job->unknown[STEP_INVOICE] ||
+           (job->state == JOB_MAKING_INVOICE && job->call_number);
+}
+
+bool job_is_keyed(const struct job *job)
+{
+    return job->request.idempotency_key.at != NULL;
+}
+
+void job_add_call(struct job *job, const struct reply *reply, enum outcome outcome)
+{
+    struct store_call *call = arena_zalloc(&job->arena, sizeof(*call));
+    if (!call)
+        return; /* the audit of one attempt is worth less than the request */
+    memcpy(call->request_id, job->request_id, UUID_BYTES);
+    call->fence = job->fence;
+    call->step = text_from(step_name(job->step));
+    call->attempt = job->attempts[job->step];
+    call->started_us = reply->started_us;
+    call->duration_ms = (int32_t)(reply->duration_us / 1000);
+    call->http_status = reply->status ? reply->status : STORE_NULL32;
+    call->outcome = text_from(outcome_name(outcome));
+    call->upstream_request_id = arena_copy(&job->arena, reply->request_id);
+    *job->calls_end = call;
+    job->calls_end = &call->next;
+}

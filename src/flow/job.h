@@ -1,0 +1,118 @@
+/* A job: one request on its way through the gateway. Its states stand in one list; job_set_state() is the
+ * only place that changes one. Whoever completes something for a job finds it by reference: a job that has
+ * gone is not found. */
+#ifndef INVOICEGATE_FLOW_JOB_H
+#define INVOICEGATE_FLOW_JOB_H
+
+#include "base/arena.h"
+#include "base/loop.h"
+#include "base/slots.h"
+#include "flow/outcome.h"
+#include "front/request.h"
+#include "store/store.h"
+#include "upstream/upstream.h"
+
+#define JOB_STATES(X)                                                                                        \
+    X(ARRIVED)           /* read, not recorded */                                                            \
+    X(BEGINNING)         /* PostgreSQL authenticates, resolves, records the intent */                        \
+    X(READING_PRODUCT)   /* cold product */                                                                  \
+    X(READING_PRICES)    /* product without a usable default price */                                        \
+    X(MAKING_CUSTOMER)   /* cold customer */                                                                 \
+    X(RENEWING_CUSTOMER) /* the customer is gone upstream: PostgreSQL begins its next generation */          \
+    X(PLANNING)          /* PostgreSQL freezes what was cold */                                              \
+    X(MAKING_INVOICE)                                                                                        \
+    X(ADDING_LINES)                                                                                          \
+    X(LOOKING_UP)       /* what is there? repeating cannot tell */                                           \
+    X(DECIDING_ADVANCE) /* PostgreSQL records the decision first */                                          \
+    X(ADVANCING)                                                                                             \
+    X(DECIDING_DELETE)                                                                                       \
+    X(DELETING)                                                                                              \
+    X(FINISHING) /* PostgreSQL records what came of it */                                                    \
+    X(ENDED)
+
+enum job_state {
+#define X(name) JOB_##name,
+    JOB_STATES(X)
+#undef X
+        JOB_STATE_COUNT
+};
+
+/* How the request ends, and what its client is told of it. */
+struct ending {
+    const char *reason; /* NULL while nothing speaks against success; a word of flow/reasons */
+    int status;
+    struct text message; /* in the arena or a literal */
+    bool pin;            /* the upstream decided it for good: it belongs to the client's key */
+};
+
+struct gateway;
+
+struct job {
+    struct gateway *gateway;
+    struct ref ref;
+    enum job_state state;
+    struct arena arena;
+
+    struct ref conn;
+    bool answered;   /* the client was told, or has left */
+    bool expired;    /* the deadline has passed */
+    bool noted;      /* the audit shows it as unresolved */
+    bool compensate; /* nobody can ask for it later: no invoice shall stand (protocol 8) */
+    struct timer deadline;
+    int64_t arrived_ms;
+
+    uint8_t request_id[UUID_BYTES];
+    char request_text[UUID_TEXT_BYTES];
+    struct request request;
+    struct plan plan;
+    int32_t fence;
+    bool planned;
+    struct text product_name; /* read just now, for the plan to keep */
+    struct text product_object;
+
+    /* the upstream call under way */
+    enum step step;
+    struct call call;
+    uint32_t call_number; /* 0: none */
+    struct timer backoff;
+    int tries;                /* of this step since it was entered */
+    int attempts[STEP_COUNT]; /* over the job's life, for the audit */
+    bool unknown[STEP_COUNT]; /* an attempt of the step may have happened */
+    enum step sought;         /* LOOKING_UP: the step that is in doubt */
+    int lookups;              /* how often the whole list was read without finding it */
+    int renewals;             /* of the customer */
+    int64_t invoice_since_s;  /* unix time before the first attempt to make the invoice */
+
+    /* what came back */
+    struct text invoice_object; /* the bytes of the last invoice object */
+    struct text status;
+    struct text number;
+    int64_t total_minor;
+    int64_t created_s;
+    bool has_invoice_facts;
+    struct text answer; /* the body of a 200 */
+    struct ending ending;
+
+    struct store_task task;   /* the one the state waits for */
+    struct store_task note;   /* "unresolved", beside the state's own business */
+    struct store_call *calls; /* attempts to be recorded with the next task */
+    struct store_call **calls_end;
+};
+
+const char *job_state_name(enum job_state state);
+
+/* NULL when the limit of jobs in flight is reached or memory is out. */
+struct job *job_new(struct gateway *gateway);
+/* Illegal changes abort. */
+void job_set_state(struct job *job, enum job_state state);
+/* Frees a job that ENDED and that nothing is under way for; does nothing otherwise. */
+void job_release(struct job *job);
+
+/* Whether an invoice may exist upstream because of this job. */
+bool job_invoice_possible(const struct job *job);
+bool job_is_keyed(const struct job *job);
+
+/* Remembers an attempt; it is recorded with the next note or finish. */
+void job_add_call(struct job *job, const struct reply *reply, enum outcome outcome);
+
+#endif

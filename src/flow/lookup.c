@@ -1,0 +1,85 @@
+#include "flow/lookup.h"
+
+#include <json-c/json_object.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/ending.h"
+#include "flow/invoice.h"
+#include "flow/object.h"
+#include "flow/product.h"
+#include "flow/step.h"
+
+#define SECOND_LOOK_MS 60000
+#define CLOCK_MARGIN_S 300 /* between the upstream's clock and ours */
+#define RETRY_MS 5000
+
+void lookup_begin(struct job *job, enum step sought)
+{
+    job->sought = sought;
+    job->lookups = 0;
+    job->plan.list_cursor = TEXT_NONE;
+    job->plan.list_since_s = job->invoice_since_s - CLOCK_MARGIN_S;
+    ending_note_unresolved(job, "looking_up", STORE_NULL32);
+    job_set_state(job, JOB_LOOKING_UP);
+    step_start(job, STEP_LOOKUP);
+}
+
+/* A found invoice is a whole answer by itself: its bytes are written out again and go the usual way. */
+static void found(struct job *job, struct json_object *invoice)
+{
+    struct reply reply = {.transport = TRANSPORT_ANSWERED, .status = 200};
+    size_t length = 0;
+    const char *bytes = json_object_to_json_string_length(invoice, JSON_C_TO_STRING_PLAIN, &length);
+    reply.body = (struct text){bytes, length};
+    LOG(LOG_WARNING, "found by look-up", LOG_TEXT("request_id", text_from(job->request_text)),
+        LOG_TEXT("invoice_id", object_text(invoice, "id")));
+    job->unknown[job->sought] = false;
+    job->plan.invoice_id = arena_copy(&job->arena, object_text(invoice, "id"));
+    if (job->sought == STEP_LINES && object_count(invoice, "lines.data") > 0)
+        invoice_has_lines(job, &reply, invoice);
+    else if (job->sought == STEP_LINES)
+        ending_fail(job, "not_found_upstream"); /* the draft has no line and its key is spent: delete it */
+    else
+        invoice_has_id(job);
+}
+
+/* Absent once may be early; absent twice, a minute apart, is absent. */
+static void absent(struct job *job)
+{
+    job->plan.list_cursor = TEXT_NONE;
+    if (++job->lookups < 2) {
+        if (call_make(STEP_LOOKUP, &job->plan, &job->arena, &job->call))
+            step_again(job, SECOND_LOOK_MS);
+        else
+            ending_fail(job, "internal");
+        return;
+    }
+    job->unknown[job->sought] = false;
+    ending_fail(job, "not_found_upstream");
+}
+
+void lookup_replied(struct job *job, struct decision decision, const struct reply *reply,
+                    struct json_object *object)
+{
+    size_t count = object_count(object, "data");
+    (void)reply;
+    if (decision.outcome != OUTCOME_OK) {
+        step_again(job, RETRY_MS);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct json_object *invoice = object_element(object, "data", i);
+        if (invoice_is_ours(invoice, &job->plan) && object_id_valid(object_text(invoice, "id"))) {
+            found(job, invoice);
+            return;
+        }
+    }
+    if (count > 0 && object_true(object, "has_more")) {
+        job->plan.list_cursor =
+            arena_copy(&job->arena, object_text(object_element(object, "data", count - 1), "id"));
+        step_start(job, STEP_LOOKUP);
+        return;
+    }
+    absent(job);
+}

@@ -1,0 +1,16 @@
+/* Looking up what is there when repeating a call cannot tell: the customer's invoices since the request began
+ * are listed to the last page and compared by the mark in their metadata (the upstream's search lags and is
+ * not used). */
+#ifndef INVOICEGATE_FLOW_LOOKUP_H
+#define INVOICEGATE_FLOW_LOOKUP_H
+
+#include "flow/job.h"
+
+struct json_object;
+
+/* sought: the step in doubt, INVOICE or LINES. */
+void lookup_begin(struct job *job, enum step sought);
+void lookup_replied(struct job *job, struct decision decision, const struct reply *reply,
+                    struct json_object *object);
+
+#endif

@@ -1,0 +1,224 @@
+/* invoicegate: the worker. Started by spawn-fcgi with the listening socket as file descriptor 0. */
+#include <curl/curl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "flow/gateway.h"
+
+#ifndef INVOICEGATE_VERSION
+#define INVOICEGATE_VERSION "0.1"
+#endif
+
+#define BODY_MAX_BYTES 65536
+#define IO_TIMEOUT_MS 2000
+#define ANSWER_MAX_BYTES (1024 * 1024)
+#define DRAIN_LOOK_MS 50
+
+struct worker {
+    struct config config;
+    struct loop *loop;
+    struct store_settings store_settings;
+    struct gateway_settings gateway_settings;
+    struct gateway gateway;
+    struct timer drain;
+    int64_t drain_until_ms;
+    bool checking; /* --check: look, tell, leave */
+    int status;
+};
+
+static int usage(FILE *out)
+{
+    fprintf(out,
+            "invoicegate %s: a FastCGI application that creates invoices, behind nginx\n"
+            "\n"
+            "  spawn-fcgi -n -s /run/invoicegate/1.sock -M 0660 -b 4096 -- /usr/local/bin/invoicegate\n"
+            "  invoicegate --check     verify settings and database, then leave\n"
+            "  invoicegate --version\n"
+            "  invoicegate --help\n"
+            "\n"
+            "Signals: TERM, INT and USR1 end it after the requests in flight.\n"
+            "\n"
+            "Settings, from the environment:\n",
+            INVOICEGATE_VERSION);
+    config_describe(out);
+    return EXIT_SUCCESS;
+}
+
+/* Done when nginx has closed its connections and nothing is in flight, or when patience ends. */
+static void drain_look(void *owner)
+{
+    struct worker *worker = owner;
+    bool idle = front_connections(worker->gateway.front) == 0 && gateway_inflight(&worker->gateway) == 0;
+    if (idle || loop_now_ms(worker->loop) >= worker->drain_until_ms)
+        loop_stop(worker->loop);
+    else
+        loop_timer(worker->loop, &worker->drain, DRAIN_LOOK_MS, drain_look, worker);
+}
+
+static void on_signal(void *owner, int number)
+{
+    struct worker *worker = owner;
+    if (number == SIGHUP || worker->gateway.draining)
+        return;
+    LOG(LOG_INFO, "draining", LOG_INT("signal", number));
+    worker->gateway.draining = true;
+    worker->drain_until_ms = loop_now_ms(worker->loop) + worker->config.drain_ms;
+    front_drain(worker->gateway.front);
+    drain_look(worker);
+}
+
+static void on_check_end(void *owner)
+{
+    struct worker *worker = owner;
+    fprintf(stderr, "invoicegate: the database cannot be used: see the lines above\n");
+    worker->status = EXIT_FAILURE;
+    loop_stop(worker->loop);
+}
+
+static void on_database(void *owner, bool ready)
+{
+    struct worker *worker = owner;
+    if (!worker->checking || !ready)
+        return;
+    fprintf(stderr, "invoicegate: settings and database are fine\n");
+    loop_stop(worker->loop);
+}
+
+static struct text key_of(const struct config *config, enum mode mode)
+{
+    const struct secret *secret = &config->upstream_keys[mode];
+    return secret->length ? (struct text){secret->bytes, secret->length} : TEXT_NONE;
+}
+
+static bool open_store(struct worker *worker)
+{
+    const struct config *config = &worker->config;
+    worker->store_settings = (struct store_settings){
+        .database = config->database,
+        .build = INVOICEGATE_VERSION,
+        .recipe = RECIPE,
+        .upstream_url = config->upstream_url,
+        .upstream_platform = config->upstream_platform,
+        .upstream_version = config->upstream_version,
+        .serves = {config->upstream_keys[MODE_LIVE].length > 0, config->upstream_keys[MODE_TEST].length > 0},
+        .lanes = worker->checking ? 1 : config->database_lanes,
+        .batch_max = config->batch_max,
+        .lease_ms = config->lease_ms,
+        .allow_unsafe = config->unsafe_database,
+    };
+    worker->gateway.store =
+        store_open(worker->loop, &worker->store_settings, gateway_stored, on_database, worker);
+    return worker->gateway.store != NULL;
+}
+
+static bool open_upstream(struct worker *worker)
+{
+    const struct config *config = &worker->config;
+    struct upstream_settings settings = {
+        .url = config->upstream_url,
+        .version = config->upstream_version,
+        .keys = {key_of(config, MODE_LIVE), key_of(config, MODE_TEST)},
+        .ca_file = config->upstream_ca_file,
+        .connect_timeout_ms = config->connect_timeout_ms,
+        .call_timeout_ms = config->call_timeout_ms,
+        .answer_max_bytes = ANSWER_MAX_BYTES,
+        .max_calls = (uint32_t)config->max_inflight,
+    };
+    worker->gateway.upstream = upstream_open(worker->loop, &settings, gateway_called, &worker->gateway);
+    return worker->gateway.upstream != NULL;
+}
+
+static bool open_front(struct worker *worker)
+{
+    struct front_settings settings = {
+        .listen_fd = STDIN_FILENO,
+        .listen_fd_is_ours = worker->config.own_socket,
+        .max_connections = (uint32_t)worker->config.max_inflight + 64,
+        .body_max_bytes = BODY_MAX_BYTES,
+        .io_timeout_ms = IO_TIMEOUT_MS,
+    };
+    worker->gateway.front =
+        front_open(worker->loop, &settings, gateway_arrived, gateway_client_left, &worker->gateway);
+    return worker->gateway.front != NULL;
+}
+
+static bool stdin_listens(void)
+{
+    int listening = 0;
+    socklen_t length = sizeof(listening);
+    return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
+}
+
+/* Start-up order: signals before any library can take them; the front door last, when all behind it stands.
+ */
+static bool start(struct worker *worker)
+{
+    const struct config *config = &worker->config;
+    worker->gateway_settings = (struct gateway_settings){
+        .digest_key = {config->digest_key.bytes, config->digest_key.length},
+        .deadline_ms = config->deadline_ms,
+        .max_inflight = (uint32_t)config->max_inflight,
+    };
+    worker->loop = loop_new();
+    if (!worker->loop || !loop_signals(worker->loop, on_signal, worker) ||
+        curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
+        !gateway_init(&worker->gateway, worker->loop, &worker->gateway_settings))
+        return false;
+    if (!open_store(worker))
+        return false;
+    if (worker->checking) {
+        loop_timer(worker->loop, &worker->drain, 6000, on_check_end, worker);
+        return true;
+    }
+    return open_upstream(worker) && open_front(worker);
+}
+
+static void stop(struct worker *worker)
+{
+    front_close(worker->gateway.front);
+    upstream_close(worker->gateway.upstream);
+    store_close(worker->gateway.store);
+    gateway_free(&worker->gateway);
+    loop_free(worker->loop);
+    curl_global_cleanup();
+}
+
+static int run(struct worker *worker)
+{
+    if (!worker->checking && !stdin_listens()) {
+        fprintf(stderr, "invoicegate: file descriptor 0 is no listening socket: start it with spawn-fcgi "
+                        "(invoicegate --help shows how)\n");
+        return EXIT_FAILURE;
+    }
+    if (!config_read(&worker->config, stderr))
+        return EXIT_FAILURE;
+    log_level_set(worker->config.log_level);
+    worker->status = EXIT_SUCCESS;
+    if (start(worker)) {
+        loop_run(worker->loop);
+    } else {
+        fprintf(stderr, "invoicegate: cannot start: out of memory or descriptors\n");
+        worker->status = EXIT_FAILURE;
+    }
+    stop(worker);
+    return worker->status;
+}
+
+int main(int argc, char **argv)
+{
+    static struct worker worker; /* large: secrets live in it */
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return usage(stdout);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return printf("invoicegate %s\n", INVOICEGATE_VERSION) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    worker.checking = argc == 2 && strcmp(argv[1], "--check") == 0;
+    if (argc > 1 && !worker.checking) {
+        fprintf(stderr, "invoicegate: unknown argument %s; try invoicegate --help\n", argv[1]);
+        return 2;
+    }
+    return run(&worker);
+}
