@@ -1,7 +1,6 @@
 #include "store/lane.h"
 
-#include <stdlib.h>
-#include <unistd.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "store/greeting.h"
@@ -248,7 +247,7 @@ static void lane_keep_result(struct lane *lane, PGresult *result)
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (status == PGRES_FATAL_ERROR && !lane->failed) {
         lane->failed = true;
-        strncpy(lane->sqlstate, sqlstate ? sqlstate : "XX000", sizeof(lane->sqlstate) - 1);
+        (void)snprintf(lane->sqlstate, sizeof(lane->sqlstate), "%s", sqlstate ? sqlstate : "XX000");
         /* The primary message only: details may quote a row's values. */
         LOG(LOG_ERROR, "the database refused a statement", LOG_TEXT("sqlstate", text_from(lane->sqlstate)),
             LOG_TEXT("why", text_from(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))));
