@@ -89,6 +89,31 @@ bool conn_read(const FCGX_Request *fcgi, char *room, size_t max_bytes, struct ht
 
 /* ---- writing: errors stay in the stream until the end */
 
+/* nginx makes the status line of this; without a phrase it would lack the space that RFC 9112 wants. */
+struct status {
+    int status;
+    struct text line;
+};
+
+static const struct status statuses[] = {
+    {200, TEXT("Status: 200 OK\r\n")},
+    {400, TEXT("Status: 400 Bad Request\r\n")},
+    {401, TEXT("Status: 401 Unauthorized\r\n")},
+    {402, TEXT("Status: 402 Payment Required\r\n")},
+    {403, TEXT("Status: 403 Forbidden\r\n")},
+    {404, TEXT("Status: 404 Not Found\r\n")},
+    {405, TEXT("Status: 405 Method Not Allowed\r\n")},
+    {409, TEXT("Status: 409 Conflict\r\n")},
+    {413, TEXT("Status: 413 Content Too Large\r\n")},
+    {415, TEXT("Status: 415 Unsupported Media Type\r\n")},
+    {422, TEXT("Status: 422 Unprocessable Content\r\n")},
+    {429, TEXT("Status: 429 Too Many Requests\r\n")},
+    {500, TEXT("Status: 500 Internal Server Error\r\n")},
+    {502, TEXT("Status: 502 Bad Gateway\r\n")},
+    {503, TEXT("Status: 503 Service Unavailable\r\n")},
+    {504, TEXT("Status: 504 Gateway Timeout\r\n")},
+};
+
 static void put(FCGX_Stream *out, struct text text)
 {
     while (text.length > 0) {
@@ -99,13 +124,23 @@ static void put(FCGX_Stream *out, struct text text)
     }
 }
 
-static void put_number(FCGX_Stream *out, const char *format, long long number)
+static void put_number(FCGX_Stream *out, const char *name_and_colon, long long number)
 {
     char line[64];
-    int length = snprintf(line, sizeof line, "%s%lld\r\n", format, number);
+    int length = snprintf(line, sizeof line, "%s%lld\r\n", name_and_colon, number);
 
     CHECK(length > 0 && (size_t)length < sizeof line);
     put(out, (struct text){line, (size_t)length});
+}
+
+static void put_status(FCGX_Stream *out, int status)
+{
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        if (statuses[i].status == status) {
+            put(out, statuses[i].line);
+            return;
+        }
+    put_number(out, "Status: ", status);
 }
 
 static void put_header(FCGX_Stream *out, const char *name_and_colon, struct text value)
@@ -123,7 +158,7 @@ bool conn_write(const FCGX_Request *fcgi, const struct http_answer *answer)
 {
     FCGX_Stream *out = fcgi->out;
 
-    put_number(out, "Status: ", answer->status);
+    put_status(out, answer->status);
     put_header(out, "Content-Type: ", answer->content_type);
     put_number(out, "Content-Length: ", (long long)answer->body.length);
     put_header(out, "Request-Id: ", answer->request_id);
