@@ -12,6 +12,8 @@
 #include "sandbox/server.h"
 #include "sandbox/wire.h"
 
+static const char *const METHOD_NAMES[] = {"GET", "POST", "DELETE", "other"};
+
 static enum method method_of(struct evhttp_request *request)
 {
     switch (evhttp_request_get_command(request)) {
