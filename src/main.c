@@ -17,6 +17,8 @@
 #define IO_TIMEOUT_MS 2000
 #define ANSWER_MAX_BYTES (1024 * 1024)
 #define DRAIN_LOOK_MS 50
+#define CHECK_LOOK_MS 10
+#define CHECK_PATIENCE_MS 6000
 
 struct worker {
     struct config config;
@@ -24,8 +26,8 @@ struct worker {
     struct store_settings store_settings;
     struct gateway_settings gateway_settings;
     struct gateway gateway;
-    struct timer drain;
-    int64_t drain_until_ms;
+    struct timer look; /* how far a drain or a check has come */
+    int64_t patience_until_ms;
     bool checking; /* --check: look, tell, leave */
     int status;
 };
@@ -53,10 +55,10 @@ static void drain_look(void *owner)
 {
     struct worker *worker = owner;
     bool idle = front_connections(worker->gateway.front) == 0 && gateway_inflight(&worker->gateway) == 0;
-    if (idle || loop_now_ms(worker->loop) >= worker->drain_until_ms)
+    if (idle || loop_now_ms(worker->loop) >= worker->patience_until_ms)
         loop_stop(worker->loop);
     else
-        loop_timer(worker->loop, &worker->drain, DRAIN_LOOK_MS, drain_look, worker);
+        loop_timer(worker->loop, &worker->look, DRAIN_LOOK_MS, drain_look, worker);
 }
 
 static void on_signal(void *owner, int number)
@@ -66,26 +68,25 @@ static void on_signal(void *owner, int number)
         return;
     LOG(LOG_INFO, "draining", LOG_INT("signal", number));
     worker->gateway.draining = true;
-    worker->drain_until_ms = loop_now_ms(worker->loop) + worker->config.drain_ms;
+    worker->patience_until_ms = loop_now_ms(worker->loop) + worker->config.drain_ms;
     front_drain(worker->gateway.front);
     drain_look(worker);
 }
 
-static void on_check_end(void *owner)
+/* --check: the database is given a few seconds to turn out usable. */
+static void check_look(void *owner)
 {
     struct worker *worker = owner;
-    fprintf(stderr, "invoicegate: the database cannot be used: see the lines above\n");
-    worker->status = EXIT_FAILURE;
-    loop_stop(worker->loop);
-}
-
-static void on_database(void *owner, bool ready)
-{
-    struct worker *worker = owner;
-    if (!worker->checking || !ready)
-        return;
-    fprintf(stderr, "invoicegate: settings and database are fine\n");
-    loop_stop(worker->loop);
+    if (store_is_ready(worker->gateway.store)) {
+        fprintf(stderr, "invoicegate: settings and database are fine\n");
+        loop_stop(worker->loop);
+    } else if (loop_now_ms(worker->loop) >= worker->patience_until_ms) {
+        fprintf(stderr, "invoicegate: the database cannot be used: see the lines above\n");
+        worker->status = EXIT_FAILURE;
+        loop_stop(worker->loop);
+    } else {
+        loop_timer(worker->loop, &worker->look, CHECK_LOOK_MS, check_look, worker);
+    }
 }
 
 static struct text key_of(const struct config *config, enum mode mode)
@@ -111,7 +112,7 @@ static bool open_store(struct worker *worker)
         .allow_unsafe = config->unsafe_database,
     };
     worker->gateway.store =
-        store_open(worker->loop, &worker->store_settings, gateway_stored, on_database, worker);
+        store_open(worker->loop, &worker->store_settings, gateway_stored, &worker->gateway);
     return worker->gateway.store != NULL;
 }
 
@@ -171,7 +172,8 @@ static bool start(struct worker *worker)
     if (!open_store(worker))
         return false;
     if (worker->checking) {
-        loop_timer(worker->loop, &worker->drain, 6000, on_check_end, worker);
+        worker->patience_until_ms = loop_now_ms(worker->loop) + CHECK_PATIENCE_MS;
+        loop_timer(worker->loop, &worker->look, 0, check_look, worker);
         return true;
     }
     return open_upstream(worker) && open_front(worker);

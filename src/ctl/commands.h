@@ -15,6 +15,14 @@ extern const struct command list_commands[];
 extern const struct command unresolved_commands[];
 extern const struct command show_commands[];
 
+/* All of the above in the order of the help, ended by NULL. */
+extern const struct command *const command_tables[];
+
+/* The table of a noun, or NULL. */
+const struct command *commands_of(const char *noun);
+/* The command that the first words name, and how many words that took; or NULL. */
+const struct command *command_find(int count, char **words, int *used);
+
 #define COMMANDS_END                                                                                         \
     {                                                                                                        \
         .noun = NULL                                                                                         \

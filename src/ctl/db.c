@@ -5,6 +5,7 @@
 
 #include "ctl/say.h"
 
+#define DATABASE_DEFAULT "dbname=invoicegate"
 #define CONNECT_TIMEOUT_S "10"
 #define MESSAGE_BYTES 512
 
@@ -94,14 +95,9 @@ bool db_open(struct db *db)
 {
     if (db->connection)
         return !db->failed;
-    const char *string = getenv("INVOICEGATE_DATABASE");
+    const char *set = getenv("INVOICEGATE_DATABASE");
+    const char *string = set && *set ? set : DATABASE_DEFAULT;
     db->failed = true;
-    if (!string || !*string) {
-        say_error("INVOICEGATE_DATABASE is not set; set it to a libpq connection string such as "
-                  "'host=/run/postgresql "
-                  "dbname=invoicegate'");
-        return false;
-    }
     if (!connection_string_valid(string)) {
         say_error(
             "INVOICEGATE_DATABASE is no libpq connection string; write 'host=... dbname=... user=...' or "

@@ -1,5 +1,7 @@
 #include "ctl/help.h"
 
+#include "ctl/commands.h"
+
 #define SUMMARY_COLUMN 46
 
 static int put_usage(FILE *file, const struct command *command)
@@ -30,15 +32,15 @@ static void put_lines(FILE *file, const struct command *command)
     }
 }
 
-void help_all(FILE *file, const struct command *const *tables, size_t count)
+void help_all(FILE *file)
 {
     fprintf(file, "invoicegatectl: sets up invoicegate and looks into its books\n\n"
                   "usage: invoicegatectl COMMAND [OPTION...]\n\n");
-    for (size_t i = 0; i < count; i++)
-        put_lines(file, tables[i]);
+    for (const struct command *const *table = command_tables; *table; table++)
+        put_lines(file, *table);
     fprintf(file, "\nEvery command takes --help and --json.\n\n"
                   "environment:\n"
-                  "  INVOICEGATE_DATABASE           libpq connection string\n"
+                  "  INVOICEGATE_DATABASE           libpq connection string; default dbname=invoicegate\n"
                   "  INVOICEGATE_DIGEST_KEY_FILE    what keys the digests of API keys (or "
                   "$CREDENTIALS_DIRECTORY/digest-key)\n"
                   "  NO_COLOR                       no colours on a terminal either\n\n"

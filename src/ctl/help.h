@@ -6,7 +6,7 @@
 
 #include "ctl/ctl.h"
 
-void help_all(FILE *file, const struct command *const *tables, size_t count);
+void help_all(FILE *file);
 void help_noun(FILE *file, const struct command *table);
 void help_command(FILE *file, const struct command *command);
 

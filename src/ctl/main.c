@@ -4,45 +4,13 @@
 
 #include "ctl/clean.h"
 #include "ctl/commands.h"
+#include "ctl/complete.h"
 #include "ctl/help.h"
 #include "ctl/options.h"
 #include "ctl/output.h"
 #include "ctl/say.h"
 
 #define ARENA_BYTES ((size_t)1 << 30)
-
-static const struct command *const tables[] = {
-    migrate_commands, agency_commands,  key_commands,  account_commands,    client_commands,
-    member_commands,  product_commands, list_commands, unresolved_commands, show_commands,
-};
-
-#define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
-
-static const struct command *table_of(const char *noun)
-{
-    for (size_t i = 0; i < TABLE_COUNT; i++)
-        for (const struct command *command = tables[i]; command->noun; command++)
-            if (strcmp(command->noun, noun) == 0)
-                return command;
-    return NULL;
-}
-
-/* The command that the first words name, and how many words that took. */
-static const struct command *command_of(int count, char **words, int *used)
-{
-    const struct command *command = count > 0 ? table_of(words[0]) : NULL;
-    for (; command && command->noun && strcmp(command->noun, words[0]) == 0; command++) {
-        if (!command->verb) {
-            *used = 1;
-            return command;
-        }
-        if (count > 1 && strcmp(command->verb, words[1]) == 0) {
-            *used = 2;
-            return command;
-        }
-    }
-    return NULL;
-}
 
 static enum ctl_exit run(const struct command *command, bool utf8, int count, char **words)
 {
@@ -69,7 +37,7 @@ static enum ctl_exit run(const struct command *command, bool utf8, int count, ch
 
 static enum ctl_exit refuse(int count, char **words)
 {
-    const struct command *table = table_of(words[0]);
+    const struct command *table = commands_of(words[0]);
     if (table && count > 1 && words[1][0] != '-')
         say_error("there is no command '%s %s'; see 'invoicegatectl %s --help'", words[0], words[1],
                   words[0]);
@@ -89,22 +57,26 @@ static enum ctl_exit dispatch(bool utf8, int count, char **words)
 {
     int used = 0;
     if (count > 0 && is_help(words[0])) {
-        const struct command *asked = command_of(count - 1, words + 1, &used);
+        const struct command *asked = command_find(count - 1, words + 1, &used);
         if (asked)
             help_command(stdout, asked);
         else
-            help_all(stdout, tables, TABLE_COUNT);
+            help_all(stdout);
         return CTL_DONE;
     }
     if (count == 0) {
-        help_all(stderr, tables, TABLE_COUNT);
+        help_all(stderr);
         return CTL_USAGE;
     }
-    const struct command *command = command_of(count, words, &used);
+    if (strcmp(words[0], "complete") == 0) {
+        complete(stdout, count - 1, words + 1);
+        return CTL_DONE;
+    }
+    const struct command *command = command_find(count, words, &used);
     if (command)
         return run(command, utf8, count - used, words + used);
-    if (count > 1 && is_help(words[1]) && table_of(words[0])) {
-        help_noun(stdout, table_of(words[0]));
+    if (count > 1 && is_help(words[1]) && commands_of(words[0])) {
+        help_noun(stdout, commands_of(words[0]));
         return CTL_DONE;
     }
     return refuse(count, words);

@@ -93,7 +93,7 @@ static enum ctl_exit sync_one(struct sync *sync, const char *product_id)
         end = price_choose(&sync->upstream, product, &price);
     if (end == CTL_DONE) {
         store(sync, product, bytes, &price);
-        DB_RUN(&sync->ctl->db, "insert into pg_temp.synced values ($1, $2)",
+        DB_RUN(&sync->ctl->db, "insert into pg_temp.synced values ($1, $2) on conflict do nothing",
                db_text(json_text(product, "id")), db_text(price.state));
         sync->count++;
         if (sync->progress)
@@ -241,7 +241,7 @@ const struct command product_commands[] = {
     {"product", "sync", "[PRODUCT ...]", 0, 1000, "read products and one-time prices from the upstream",
      "Without PRODUCT all active ones. The worker refreshes what it needs by itself; this shows what can be "
      "billed\n"
-     "(stored), and what cannot: no price, ambiguous (several prices and no default), archived.\n"
+     " cannot: no price, ambiguous (several prices and no default), archived.\n"
      "Settings: INVOICEGATE_UPSTREAM_URL, INVOICEGATE_UPSTREAM_KEY_FILE, "
      "INVOICEGATE_UPSTREAM_TEST_KEY_FILE,\n"
      "INVOICEGATE_UPSTREAM_CA_FILE, INVOICEGATE_UPSTREAM_PLATFORM, INVOICEGATE_UPSTREAM_VERSION.",

@@ -6,7 +6,7 @@
 #include "ctl/file.h"
 #include "ctl/say.h"
 
-#define SECRET_BYTES_MAX 4096
+#define SECRET_BYTES_MAX 4095 /* the worker reads no more */
 
 static const char *path_of(struct arena *arena, const char *setting, const char *credential)
 {
@@ -29,7 +29,7 @@ enum ctl_exit secret_read(struct ctl *ctl, const char *setting, const char *cred
         say_error("%s cannot be read: %s; %s names it", path, strerror(errno), setting);
         return CTL_FAILED;
     }
-    if (secret->length > 0 && secret->at[secret->length - 1] == '\n')
+    while (secret->length > 0 && (unsigned char)secret->at[secret->length - 1] <= ' ')
         secret->length--;
     return CTL_DONE;
 }

@@ -4,7 +4,8 @@
 
 #include "ctl/ctl.h"
 
-/* The file's content without the newline at its end. Says what is missing (never what is in it). */
+/* The file's content without the white space at its end, as the worker takes it. Says what is missing (never
+ * what is in it). */
 enum ctl_exit secret_read(struct ctl *ctl, const char *setting, const char *credential,
                           struct text *secret) MUST_CHECK;
 

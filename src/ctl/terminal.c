@@ -56,8 +56,7 @@ enum tone tone_of_state(const char *state)
         {"revoked", TONE_BAD},       {"expired", TONE_WARNING},  {"paid", TONE_GOOD},
         {"uncollectible", TONE_BAD}, {"void", TONE_DIM},         {"erased", TONE_BAD},
         {"waits", TONE_WARNING},     {"stays", TONE_DIM},        {"changed", TONE_BAD},
-        {"pending", TONE_WARNING},   {"applied", TONE_GOOD},     {"no price", TONE_WARNING},
-        {"stored", TONE_GOOD},       {"archived", TONE_DIM},     {"ambiguous", TONE_WARNING},
+        {"pending", TONE_WARNING},   {"applied", TONE_GOOD},     {"billable", TONE_GOOD},
     };
     for (size_t i = 0; i < sizeof(tones) / sizeof(tones[0]); i++)
         if (strcmp(tones[i].state, state) == 0)

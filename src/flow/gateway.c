@@ -102,12 +102,6 @@ void gateway_stored(void *owner, struct store_task *task, const struct store_ans
         invoice_stored(job, answer);
 }
 
-void gateway_database_ready(void *owner, bool ready)
-{
-    (void)owner;
-    (void)ready;
-}
-
 void gateway_called(void *owner, struct ref ref, const struct reply *reply)
 {
     struct gateway *gateway = owner;

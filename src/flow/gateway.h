@@ -31,7 +31,6 @@ MUST_CHECK bool gateway_init(struct gateway *gateway, struct loop *loop,
 void gateway_arrived(void *owner, struct ref conn, const struct http_request *http);
 void gateway_client_left(void *owner, struct ref conn);
 void gateway_stored(void *owner, struct store_task *task, const struct store_answer *answer);
-void gateway_database_ready(void *owner, bool ready);
 void gateway_called(void *owner, struct ref ref, const struct reply *reply);
 /* Jobs that are not at their end. */
 uint32_t gateway_inflight(const struct gateway *gateway);

@@ -15,7 +15,6 @@ struct store {
     struct loop *loop;
     const struct store_settings *settings;
     store_answer_fn *answer;
-    store_ready_fn *ready_changed;
     void *owner;
     struct before_sleep hook;
     int64_t worker_id; /* 0 until the first hello */

@@ -65,7 +65,6 @@ static void store_ready_update(struct store *store)
     store->ready = ready;
     LOG_PLAIN(ready ? LOG_INFO : LOG_ERROR,
               ready ? "database ready" : "database away: new requests are refused");
-    store->ready_changed(store->owner, ready);
 }
 
 /* Begins that were never sent are certainly not recorded: their clients can be told at once. */
@@ -208,7 +207,7 @@ static void store_partitions_due(void *owner)
 }
 
 struct store *store_open(struct loop *loop, const struct store_settings *settings, store_answer_fn *answer,
-                         store_ready_fn *ready, void *owner)
+                         void *owner)
 {
     struct store *store = calloc(1, sizeof(*store));
     if (!store)
@@ -218,7 +217,6 @@ struct store *store_open(struct loop *loop, const struct store_settings *setting
     store->loop = loop;
     store->settings = settings;
     store->answer = answer;
-    store->ready_changed = ready;
     store->owner = owner;
     store->lane_count = settings->lanes;
     queue_init(&store->alone);

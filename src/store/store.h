@@ -162,8 +162,6 @@ struct store_answer {
 
 /* task->ref tells whose it is. */
 typedef void store_answer_fn(void *owner, struct store_task *task, const struct store_answer *answer);
-/* The database can be used from now on, or cannot any more. */
-typedef void store_ready_fn(void *owner, bool ready);
 
 struct store_settings {
     const char *database; /* libpq connection string */
@@ -184,7 +182,7 @@ struct store;
 /* Settings stay the caller's and must outlive the store. NULL when memory is out. Connects in the background.
  */
 MUST_CHECK struct store *store_open(struct loop *loop, const struct store_settings *settings,
-                                    store_answer_fn *answer, store_ready_fn *ready, void *owner);
+                                    store_answer_fn *answer, void *owner);
 bool store_is_ready(const struct store *store);
 /* kind, ref, in and calls are set by the caller. The answer always comes later, never from inside this call.
  */
