@@ -85,21 +85,34 @@ SHELL_FILES = $(shell find tests nginx systemd .ci -name '*.sh' -o -path .ci/run
 
 # ---- build
 
+# V=1 shows whole commands.
+ifeq ($(V),1)
+say = @:
+Q :=
+else
+say = @printf '  %-5s %s\n'
+Q := @
+endif
+
 .PHONY: all clean help
 all: $(PROGRAMS) ## build the programs into $(BUILD)
 
 $(BUILD)/obj/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+	$(say) cc $<
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/invoicegate: $(BUILD)/obj/main.o $(WORKER_OBJECTS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
 
 $(BUILD)/invoicegatectl: $(BUILD)/obj/ctl/main.o $(CTL_OBJECTS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS)
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS)
 
 $(BUILD)/invoicegate-sandbox: $(BUILD)/obj/sandbox/main.o $(SANDBOX_OBJECTS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS)
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS)
 
 # Unit tests link archives, so that a test may bring a stand-in for a whole file.
 $(BUILD)/libworker.a: $(WORKER_OBJECTS)
@@ -113,14 +126,18 @@ $(BUILD)/lib%.a: Makefile
 
 $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+	$(say) cc $<
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
 $(UNIT_WORKER): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libunit.a $(BUILD)/libworker.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS) -lcmocka
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS) -lcmocka
 $(UNIT_CTL): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libunit.a $(BUILD)/libctl.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS) -lcmocka
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS) -lcmocka
 $(UNIT_SANDBOX): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libunit.a $(BUILD)/libsandbox.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lcmocka
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lcmocka
 
 -include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)
 
@@ -170,7 +187,7 @@ check-slow: check ## check, and what takes longer
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=build/clang all
 
 check-deps:
-	@tests/stack/deps.sh --check
+	@tests/stack/deps.sh --check || tests/stack/deps.sh
 
 unit: ## unit tests on the sanitizer build (TESTS=... for some of them)
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=1 BUILD=$(ASAN) unit-build
@@ -201,4 +218,4 @@ shellcheck:
 help: ## this list
 	@echo 'make TARGET [VARIABLE=value ...]'
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
-	@echo 'Variables: CC BUILD SANITIZE=1 JOBS TESTS FOLDERS; the stack: PORT UPSTREAM_URL UPSTREAM_KEY WORKERS'
+	@echo 'Variables: CC BUILD SANITIZE=1 JOBS TESTS FOLDERS V=1; the stack: PORT UPSTREAM_URL UPSTREAM_KEY WORKERS'

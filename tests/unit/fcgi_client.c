@@ -94,14 +94,14 @@ void fcgi_post(struct fcgi_message *message, const char *uri, struct text body)
     fcgi_stdin_end(message);
 }
 
-/* False at the end of the connection and after a second of silence. */
+/* False at the end of the connection and after a long silence. */
 static bool read_exactly(int fd, void *at, size_t length)
 {
     char *next = at;
 
     while (length > 0) {
         struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-        ssize_t got = poll(&poll_fd, 1, 1000) == 1 ? read(fd, next, length) : -1;
+        ssize_t got = poll(&poll_fd, 1, 20000) == 1 ? read(fd, next, length) : -1;
         if (got <= 0)
             return false;
         next += got;

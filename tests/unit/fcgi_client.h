@@ -31,7 +31,7 @@ struct fcgi_answer {
     bool ended; /* FCGI_END_REQUEST has come */
 };
 
-/* Reads until the end of the request, the end of the connection, or one second of silence. */
+/* Reads until the end of the request, the end of the connection, or a long silence. */
 void fcgi_read(int fd, struct fcgi_answer *answer);
 
 #endif
