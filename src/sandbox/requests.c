@@ -147,11 +147,8 @@ static void answer_call(struct sandbox *sandbox, struct evhttp_request *request,
     shape_unpack(&sandbox->plain, call->answer.data, call->answer.len);
     if (rule != NULL && !rule->kind->before)
         fault_alter(call, rule, &sandbox->plain);
-    recent_add(&sandbox->recent, call,
-               method == METHOD_GET    ? "GET"
-               : method == METHOD_POST ? "POST"
-                                       : "DELETE",
-               target, incoming, rule == NULL ? NULL : rule->kind->name);
+    recent_add(&sandbox->recent, call, METHOD_NAMES[method], target, incoming,
+               rule == NULL ? NULL : rule->kind->name);
     add_headers(request, call);
     wire_send(sandbox, request, &sandbox->plain, make_plan(sandbox, rule, delay_ms));
 }
