@@ -20,7 +20,7 @@ struct sync {
     int64_t agency_id;
     const char *account_id;
     const char *mode;
-    int64_t upstream_id;
+    int64_t upstream_id; /* 0 until the upstream has answered */
     int count;
     bool progress; /* standard error is a terminal */
 };
@@ -91,17 +91,16 @@ static enum ctl_exit sync_one(struct sync *sync, const char *product_id)
     }
     if (end == CTL_DONE)
         end = price_choose(&sync->upstream, product, &price);
-    if (end == CTL_DONE) {
+    if (end == CTL_DONE && (sync->upstream_id > 0 || identify(sync))) {
         store(sync, product, bytes, &price);
         DB_RUN(&sync->ctl->db, "insert into pg_temp.synced values ($1, $2) on conflict do nothing",
                db_text(json_text(product, "id")), db_text(price.state));
         sync->count++;
         if (sync->progress)
             fprintf(stderr, "\r%d products read", sync->count);
-        end = sync->ctl->db.failed ? CTL_DATABASE : CTL_DONE;
     }
     json_object_put(product);
-    return end;
+    return sync->ctl->db.failed ? CTL_DATABASE : end;
 }
 
 /* One page of the upstream's list; *last is the id to go on behind, NULL at the end. */
@@ -203,8 +202,6 @@ static enum ctl_exit sync_open(struct sync *sync)
     if (end != CTL_DONE)
         return end;
     db_script(&sync->ctl->db, "create temporary table synced (product_id text primary key, state text)");
-    if (!identify(sync))
-        return CTL_DATABASE;
     end = sync->ctl->argument_count > 0 ? sync_named(sync) : sync_all(sync);
     if (sync->progress && sync->count > 0)
         fprintf(stderr, "\r%*s\r", 30, "");
