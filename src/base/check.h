@@ -12,6 +12,9 @@
             check_failed(__FILE__, __LINE__, #condition);                                                    \
     } while (0)
 
+/* NEVER("what"): this place cannot be reached. (clang refuses CHECK(!"what").) */
+#define NEVER(what) check_failed(__FILE__, __LINE__, what)
+
 _Noreturn void check_failed(const char *file, int line, const char *condition);
 
 #endif
