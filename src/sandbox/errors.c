@@ -27,8 +27,10 @@ static void write_error(struct call *call, int status, const char *type, const c
     text_string(answer, "}}");
 }
 
-static void write_formatted(struct call *call, int status, const char *type, const char *code,
-                            const char *param, const char *format, va_list arguments)
+__attribute__((format(printf, 6, 0))) static void write_formatted(struct call *call, int status,
+                                                                  const char *type, const char *code,
+                                                                  const char *param, const char *format,
+                                                                  va_list arguments)
 {
     struct text message = {0};
     text_vformat(&message, format, arguments);
