@@ -149,7 +149,7 @@ static const struct setting *setting_named(const char *name)
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         if (strcmp(settings[i].name, name) == 0)
             return &settings[i];
-    CHECK(!"a setting of the table");
+    NEVER("a setting of the table");
     return NULL;
 }
 

@@ -1,5 +1,4 @@
 /* invoicegate: the worker. Started by spawn-fcgi with the listening socket as file descriptor 0. */
-#include <curl/curl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,7 +165,6 @@ static bool start(struct worker *worker)
     };
     worker->loop = loop_new();
     if (!worker->loop || !loop_signals(worker->loop, on_signal, worker) ||
-        curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
         !gateway_init(&worker->gateway, worker->loop, &worker->gateway_settings))
         return false;
     if (!open_store(worker))
@@ -186,7 +184,6 @@ static void stop(struct worker *worker)
     store_close(worker->gateway.store);
     gateway_free(&worker->gateway);
     loop_free(worker->loop);
-    curl_global_cleanup();
 }
 
 static int run(struct worker *worker)

@@ -65,8 +65,6 @@ static void finish(struct job *job, struct text state)
     struct store_finish *in = &job->task.in.finish;
     bool deleted = job->plan.invoice_id.at && !text_is(state, TEXT("created"));
     job_set_state(job, JOB_FINISHING);
-    job->task.kind = STORE_FINISH;
-    job->task.ref = job->ref;
     *in = (struct store_finish){
         .fence = job->fence,
         .state = state,
@@ -85,7 +83,7 @@ static void finish(struct job *job, struct text state)
     };
     memcpy(in->request_id, job->request_id, UUID_BYTES);
     take_calls(job, &job->task);
-    store_submit(job->gateway->store, &job->task);
+    job_submit(job, STORE_FINISH);
 }
 
 void ending_created(struct job *job)
@@ -104,8 +102,6 @@ static void fail(struct job *job)
         return;
     }
     job_set_state(job, JOB_DECIDING_DELETE);
-    job->task.kind = STORE_NOTE;
-    job->task.ref = job->ref;
     job->task.in.note = (struct store_note){.fence = job->fence,
                                             .state = TEXT("open"),
                                             .doing = TEXT("delete"),
@@ -114,7 +110,7 @@ static void fail(struct job *job)
                                             .http_status = STORE_NULL32};
     memcpy(job->task.in.note.request_id, job->request_id, UUID_BYTES);
     take_calls(job, &job->task);
-    store_submit(job->gateway->store, &job->task);
+    job_submit(job, STORE_NOTE);
 }
 
 static void set_ending(struct job *job, const char *word)

@@ -11,21 +11,12 @@
 #include "flow/gateway.h"
 #include "flow/lookup.h"
 #include "flow/object.h"
+#include "flow/prepare.h"
 #include "flow/product.h"
 #include "flow/step.h"
 #include "front/response.h"
 
-#define RENEWALS_MAX 2
 #define DELETE_RETRY_MS 5000
-
-static void next_step(struct job *job);
-
-static void submit(struct job *job, enum store_kind kind)
-{
-    job->task.kind = kind;
-    job->task.ref = job->ref;
-    store_submit(job->gateway->store, &job->task);
-}
 
 /* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
  * way. */
@@ -49,24 +40,7 @@ void invoice_start(struct job *job)
     memcpy(in->key_digest, request->key_digest, DIGEST_BYTES);
     memcpy(in->fingerprint, request->fingerprint, DIGEST_BYTES);
     job_set_state(job, JOB_BEGINNING);
-    submit(job, STORE_BEGIN);
-}
-
-static void keep_customer(struct job *job, const struct store_answer *answer)
-{
-    struct plan *plan = &job->plan;
-    plan->generation = answer->generation;
-    plan->customer_generation = answer->customer_generation;
-    plan->customer_id = arena_copy(&job->arena, answer->customer_id);
-    plan->customer_name = arena_copy(&job->arena, answer->customer_name);
-    plan->customer_email = arena_copy(&job->arena, answer->customer_email);
-}
-
-static void keep_price(struct job *job, const struct store_answer *answer)
-{
-    job->plan.price_id = arena_copy(&job->arena, answer->price_id);
-    job->plan.amount_minor = answer->amount_minor;
-    job->plan.currency = arena_copy(&job->arena, answer->currency);
+    job_submit(job, STORE_BEGIN);
 }
 
 static void begun(struct job *job, const struct store_answer *answer)
@@ -87,150 +61,21 @@ static void begun(struct job *job, const struct store_answer *answer)
     job->plan.collection_method = text_from(collection_method_name(request->collection_method));
     job->plan.days_until_due = request->days_until_due;
     job->plan.auto_advance = answer->auto_advance;
-    keep_customer(job, answer);
-    keep_price(job, answer);
-    next_step(job);
+    prepare_keep(job, answer);
+    invoice_next(job);
 }
 
-static void enter_step(struct job *job, enum job_state state, enum step step)
-{
-    job_set_state(job, state);
-    step_start(job, step);
-}
-
-static void enter_planning(struct job *job);
 static void enter_invoice(struct job *job);
 
-/* What is still missing? A warm request goes straight to its invoice. */
-static void next_step(struct job *job)
+/* 2, 3, 4. What is still missing? A warm request goes straight to its invoice; prepare.c does the rest. */
+void invoice_next(struct job *job)
 {
     if (job->compensate)
         ending_fail(job, "client_left");
     else if (job->planned)
         enter_invoice(job);
-    else if (!job->plan.price_id.at)
-        enter_step(job, JOB_READING_PRODUCT, STEP_PRODUCT);
-    else if (!job->plan.customer_id.at)
-        enter_step(job, JOB_MAKING_CUSTOMER, STEP_CUSTOMER);
     else
-        enter_planning(job);
-}
-
-/* 2. A product that PostgreSQL has not seen in the last minute is read, with its price. */
-static void price_decided(struct job *job, enum price_verdict verdict, const struct price *price)
-{
-    static const char *const refusals[] = {
-        [PRICE_NONE] = "no_one_time_price",
-        [PRICE_AMBIGUOUS] = "ambiguous_price",
-        [PRICE_WITHOUT_AMOUNT] = "price_without_amount",
-        [PRODUCT_ARCHIVED] = "product_archived",
-    };
-    if (verdict == PRICE_LIST_NEEDED) {
-        enter_step(job, JOB_READING_PRICES, STEP_PRICES);
-    } else if (verdict == PRICE_FOUND) {
-        job->plan.price_id = price->price_id;
-        job->plan.amount_minor = price->amount_minor;
-        job->plan.currency = price->currency;
-        next_step(job);
-    } else if (verdict == PRODUCT_NONSENSE) {
-        ending_fail(job, "upstream_nonsense");
-    } else {
-        ending_refuse(job, refusals[verdict]);
-    }
-}
-
-static void product_read(struct job *job, struct decision decision, const struct reply *reply,
-                         struct json_object *object)
-{
-    struct price price = {0};
-    if (decision.outcome == OUTCOME_REFUSED && reply->status == 404) {
-        ending_refuse(job, "product_unknown");
-    } else if (decision.outcome != OUTCOME_OK) {
-        ending_upstream_failed(job, decision, reply, object);
-    } else {
-        job->product_name = arena_copy(&job->arena, object_text(object, "name"));
-        job->product_object = arena_copy(&job->arena, reply->body);
-        price_decided(job, price_of_product(object, &job->arena, &price), &price);
-    }
-}
-
-static void prices_read(struct job *job, struct decision decision, const struct reply *reply,
-                        struct json_object *object)
-{
-    struct price price = {0};
-    if (decision.outcome != OUTCOME_OK)
-        ending_upstream_failed(job, decision, reply, object);
-    else
-        price_decided(job, price_of_list(object, &job->arena, &price), &price);
-}
-
-/* 3. The client's customer, once for each client, account and mode: two at once send the same bytes under one
- * key. */
-static void renew_customer(struct job *job)
-{
-    struct store_renew *in = &job->task.in.renew;
-    job->renewals++;
-    job_set_state(job, JOB_RENEWING_CUSTOMER);
-    in->fence = job->fence;
-    memcpy(in->request_id, job->request_id, UUID_BYTES);
-    submit(job, STORE_RENEW);
-}
-
-static void customer_made(struct job *job, struct decision decision, const struct reply *reply,
-                          struct json_object *object)
-{
-    if (decision.outcome == OUTCOME_OK) {
-        job->plan.customer_id = arena_copy(&job->arena, object_text(object, "id"));
-        next_step(job);
-    } else if (decision.look_up && job->renewals < RENEWALS_MAX) {
-        renew_customer(job); /* its key is spent for good: the next generation has another */
-    } else {
-        ending_upstream_failed(job, decision, reply, object);
-    }
-}
-
-static void customer_renewed(struct job *job, const struct store_answer *answer)
-{
-    if (answer->verdict != STORE_GO) {
-        ending_taken_over(job);
-        return;
-    }
-    job->planned = false;
-    keep_customer(job, answer);
-    next_step(job);
-}
-
-/* 4. What was cold is frozen before the invoice's first POST: from here on every attempt sends the same
- * bytes. */
-static void enter_planning(struct job *job)
-{
-    struct store_plan *in = &job->task.in.plan;
-    bool price_read = job->product_object.at != NULL;
-    *in = (struct store_plan){
-        .fence = job->fence,
-        .customer_id = job->plan.customer_id,
-        .product_name = job->product_name,
-        .price_id = price_read ? job->plan.price_id : TEXT_NONE,
-        .amount_minor = price_read ? job->plan.amount_minor : STORE_NULL64,
-        .currency = price_read ? job->plan.currency : TEXT_NONE,
-        .product_object = job->product_object,
-    };
-    memcpy(in->request_id, job->request_id, UUID_BYTES);
-    job_set_state(job, JOB_PLANNING);
-    submit(job, STORE_PLAN);
-}
-
-static void plan_frozen(struct job *job, const struct store_answer *answer)
-{
-    if (answer->verdict != STORE_GO) {
-        ending_taken_over(job);
-        return;
-    }
-    /* PostgreSQL's word counts: another request may have been first with the customer. */
-    job->plan.customer_id = arena_copy(&job->arena, answer->customer_id);
-    keep_price(job, answer);
-    job->planned = true;
-    next_step(job);
+        prepare_next(job);
 }
 
 /* 5. The invoice, still without a line. */
@@ -238,7 +83,7 @@ static void enter_invoice(struct job *job)
 {
     if (job->invoice_since_s == 0)
         job->invoice_since_s = (int64_t)time(NULL);
-    enter_step(job, JOB_MAKING_INVOICE, STEP_INVOICE);
+    step_enter(job, JOB_MAKING_INVOICE, STEP_INVOICE);
 }
 
 static bool customer_is_gone(const struct reply *reply, struct json_object *object)
@@ -270,9 +115,9 @@ static void invoice_made(struct job *job, struct decision decision, const struct
         invoice_has_id(job);
     } else if (decision.look_up) {
         lookup_begin(job, STEP_INVOICE);
-    } else if (decision.outcome == OUTCOME_REFUSED && job->renewals < RENEWALS_MAX &&
+    } else if (decision.outcome == OUTCOME_REFUSED && prepare_may_renew(job) &&
                customer_is_gone(reply, object)) {
-        renew_customer(job);
+        prepare_renew_customer(job);
     } else {
         ending_upstream_failed(job, decision, reply, object);
     }
@@ -284,7 +129,7 @@ void invoice_has_id(struct job *job)
     if (job->compensate)
         ending_fail(job, "compensated");
     else
-        enter_step(job, JOB_ADDING_LINES, STEP_LINES);
+        step_enter(job, JOB_ADDING_LINES, STEP_LINES);
 }
 
 static void lines_added(struct job *job, struct decision decision, const struct reply *reply,
@@ -347,7 +192,7 @@ void invoice_decide_advance(struct job *job)
                                             .http_status = STORE_NULL32};
     memcpy(job->task.in.note.request_id, job->request_id, UUID_BYTES);
     job->task.calls = NULL;
-    submit(job, STORE_NOTE);
+    job_submit(job, STORE_NOTE);
 }
 
 static void advanced(struct job *job, struct decision decision, const struct reply *reply,
@@ -382,9 +227,9 @@ static void decision_stored(struct job *job, const struct store_answer *answer)
     if (answer->verdict != STORE_GO)
         ending_taken_over(job);
     else if (job->state == JOB_DECIDING_DELETE)
-        enter_step(job, JOB_DELETING, STEP_DELETE);
+        step_enter(job, JOB_DELETING, STEP_DELETE);
     else
-        enter_step(job, JOB_ADVANCING, STEP_ADVANCE);
+        step_enter(job, JOB_ADVANCING, STEP_ADVANCE);
 }
 
 void invoice_stored(struct job *job, const struct store_answer *answer)
@@ -394,10 +239,10 @@ void invoice_stored(struct job *job, const struct store_answer *answer)
         begun(job, answer);
         break;
     case JOB_RENEWING_CUSTOMER:
-        customer_renewed(job, answer);
+        prepare_renewed(job, answer);
         break;
     case JOB_PLANNING:
-        plan_frozen(job, answer);
+        prepare_planned(job, answer);
         break;
     case JOB_DECIDING_ADVANCE:
     case JOB_DECIDING_DELETE:
@@ -407,7 +252,7 @@ void invoice_stored(struct job *job, const struct store_answer *answer)
         ending_stored(job, answer);
         break;
     default:
-        CHECK(!"a state that waits for PostgreSQL");
+        NEVER("a state that waits for PostgreSQL");
     }
 }
 
@@ -416,13 +261,13 @@ void invoice_called(struct job *job, struct decision decision, const struct repl
 {
     switch (job->state) {
     case JOB_READING_PRODUCT:
-        product_read(job, decision, reply, object);
+        prepare_product_read(job, decision, reply, object);
         break;
     case JOB_READING_PRICES:
-        prices_read(job, decision, reply, object);
+        prepare_prices_read(job, decision, reply, object);
         break;
     case JOB_MAKING_CUSTOMER:
-        customer_made(job, decision, reply, object);
+        prepare_customer_made(job, decision, reply, object);
         break;
     case JOB_MAKING_INVOICE:
         invoice_made(job, decision, reply, object);
@@ -440,7 +285,7 @@ void invoice_called(struct job *job, struct decision decision, const struct repl
         deleted(job, decision, reply);
         break;
     default:
-        CHECK(!"a state that waits for the upstream");
+        NEVER("a state that waits for the upstream");
     }
 }
 

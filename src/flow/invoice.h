@@ -6,6 +6,8 @@
 
 struct json_object;
 
+/* Whatever comes next for a job whose intent is recorded. */
+void invoice_next(struct job *job);
 /* Starts a job that has its request. */
 void invoice_start(struct job *job);
 /* PostgreSQL has answered the task that the state waited for. */

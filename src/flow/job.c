@@ -68,6 +68,13 @@ struct job *job_new(struct gateway *gateway)
     return job;
 }
 
+void job_submit(struct job *job, enum store_kind kind)
+{
+    job->task.kind = kind;
+    job->task.ref = job->ref;
+    store_submit(job->gateway->store, &job->task);
+}
+
 void job_release(struct job *job)
 {
     struct gateway *gateway = job->gateway;

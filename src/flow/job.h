@@ -105,6 +105,8 @@ const char *job_state_name(enum job_state state);
 struct job *job_new(struct gateway *gateway);
 /* Illegal changes abort. */
 void job_set_state(struct job *job, enum job_state state);
+/* Hands the job's task, filled in, to PostgreSQL. */
+void job_submit(struct job *job, enum store_kind kind);
 /* Frees a job that ENDED and that nothing is under way for; does nothing otherwise. */
 void job_release(struct job *job);
 

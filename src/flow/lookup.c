@@ -21,8 +21,7 @@ void lookup_begin(struct job *job, enum step sought)
     job->plan.list_cursor = TEXT_NONE;
     job->plan.list_since_s = job->invoice_since_s - CLOCK_MARGIN_S;
     ending_note_unresolved(job, "looking_up", STORE_NULL32);
-    job_set_state(job, JOB_LOOKING_UP);
-    step_start(job, STEP_LOOKUP);
+    step_enter(job, JOB_LOOKING_UP, STEP_LOOKUP);
 }
 
 /* A found invoice is a whole answer by itself: its bytes are written out again and go the usual way. */

@@ -57,6 +57,12 @@ void step_stop(struct job *job)
     job->call_number = 0;
 }
 
+void step_enter(struct job *job, enum job_state state, enum step step)
+{
+    job_set_state(job, state);
+    step_start(job, step);
+}
+
 /* What each step needs to find in a 2xx answer before it is believed. */
 static bool is_sound(enum step step, struct json_object *object)
 {

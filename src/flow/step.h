@@ -6,6 +6,8 @@
 
 /* Makes the call of a step and repeats it until it is decided; invoice_called() hears the decision. */
 void step_start(struct job *job, enum step step);
+/* Changes the job's state, then starts the state's step. */
+void step_enter(struct job *job, enum job_state state, enum step step);
 /* The same step once more after delay_ms (a look-up that found nothing yet). */
 void step_again(struct job *job, int64_t delay_ms);
 void step_replied(struct job *job, const struct reply *reply);

@@ -31,7 +31,7 @@ static void lane_set_state(struct lane *lane, enum lane_state to)
             return;
         }
     }
-    CHECK(!"a lane's state changes along its edges");
+    NEVER("a lane's state changes along its edges");
 }
 
 static void lane_forget_results(struct lane *lane)

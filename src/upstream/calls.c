@@ -219,7 +219,7 @@ bool call_make(enum step step, const struct plan *plan, struct arena *arena, str
         call->path = invoice_path(plan, "", arena);
         break;
     case STEP_COUNT:
-        CHECK(!"a step");
+        NEVER("a step");
     }
     return !arena_overflowed(arena) && (call->method != METHOD_POST || call->idempotency_key.at);
 }

@@ -174,8 +174,10 @@ struct upstream *upstream_open(struct loop *loop, const struct upstream_settings
                                upstream_reply_fn *reply, void *owner)
 {
     struct upstream *upstream = calloc(1, sizeof(*upstream));
-    if (!upstream)
+    if (!upstream || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        free(upstream);
         return NULL;
+    }
     upstream->loop = loop;
     upstream->settings = *settings;
     upstream->reply = reply;
@@ -262,4 +264,5 @@ void upstream_close(struct upstream *upstream)
         free(upstream->authorization[mode]);
     free(upstream->transfers);
     free(upstream);
+    curl_global_cleanup();
 }

@@ -1,0 +1,187 @@
+-- Requests whose worker is gone: taking over, parking, giving back, purging.
+
+set role invoicegate_owner;
+
+-- Takes requests that nobody works on: of workers that said goodbye, parked ones that are due, and (p_lapsed) of workers
+-- whose lease has run out. The fence is raised, so whoever held one before can change nothing any more. A request of
+-- another upstream identity or of a recipe that this worker does not know is left alone; one that five workers lost
+-- waits for an operator. Every step of a taken request may have been attempted: the caller must treat it so.
+create function gateway.take_over(p_worker bigint, p_lapsed boolean, p_limit integer)
+    returns table (request_id uuid, fence integer, doing text, agency_id bigint, mode text, account_id text,
+                   client_id text, product_id text, collection_method text, days_until_due integer,
+                   idempotency_key text, planned boolean, generation integer, customer_generation integer,
+                   customer_id text, customer_name text, customer_email text, price_id text, amount_minor bigint,
+                   currency text, auto_advance boolean, invoice_id text, created_s bigint, old boolean)
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+    return query
+    with me as (
+        select live_upstream, test_upstream, recipe from gateway.workers where worker_id = p_worker
+    ), free as (
+        select w.request_id, w.worker_id as before, w.take_overs
+          from gateway.work w
+          left join gateway.workers o on o.worker_id = w.worker_id
+         where w.worker_id <> p_worker
+           and w.parked_at is null
+           and (w.due_at is null or w.due_at <= now())
+           and (o.worker_id is null or o.ended_at is not null or (p_lapsed and o.lease_until < now()))
+           and exists (select
+                         from gateway.invoice_requests r
+                        cross join me
+                        where r.request_id = w.request_id
+                          and r.upstream_id in (me.live_upstream, me.test_upstream)
+                          and r.recipe <= me.recipe)
+         order by w.request_id
+         limit p_limit
+           for update of w skip locked
+    ), given_up as (
+        update gateway.work w
+           set parked_at = now(), fence = w.fence + 1
+          from free
+         where w.request_id = free.request_id and free.take_overs >= 5 and free.before <> 0
+        returning w.request_id
+    ), taken as (
+        update gateway.work w
+           set worker_id = p_worker, fence = w.fence + 1, due_at = null,
+               take_overs = w.take_overs + case when free.before = 0 then 0 else 1 end
+          from free
+         where w.request_id = free.request_id and not (free.take_overs >= 5 and free.before <> 0)
+        returning w.request_id, w.fence, w.doing, free.before
+    ), history as (
+        insert into gateway.events (subject_id, worker_id, what, why)
+        select t.request_id, p_worker, 'taken_over', 'from worker ' || t.before from taken t
+         union all
+        select g.request_id, p_worker, 'parked', 'five workers lost it: an operator has to look' from given_up g
+    )
+    select t.request_id, t.fence, t.doing, r.agency_id, r.mode, r.account_id, r.client_id, r.product_id,
+           r.collection_method, r.days_until_due, r.idempotency_key, r.planned_at is not null, r.generation,
+           r.customer_generation, coalesce(r.customer_id, c.customer_id), c.name, c.email, r.price_id,
+           r.amount_minor, r.currency, r.auto_advance, r.invoice_id, extract(epoch from r.created_at)::bigint,
+           r.created_at < now() - interval '20 hours'
+      from taken t
+      join gateway.invoice_requests r on r.request_id = t.request_id
+      left join gateway.customers c
+        on (c.agency_id, c.client_id, c.account_id, c.upstream_id, c.generation)
+         = (r.agency_id, r.client_id, r.account_id, r.upstream_id, r.customer_generation);
+end
+$$;
+
+-- Gives requests back unfinished: nobody holds them, and nobody looks at them before their time.
+create function gateway.park_invoices(p_worker bigint, p_request_id uuid[], p_fence integer[], p_delay_ms integer[])
+    returns table (ord integer, verdict text)
+    language sql volatile security definer set search_path = pg_catalog, pg_temp
+    begin atomic
+        with item as (
+            select *
+              from unnest(p_request_id, p_fence, p_delay_ms) with ordinality as i (request_id, fence, delay_ms, ord)
+        ), parked as (
+            update gateway.work w
+               set worker_id = 0, due_at = now() + make_interval(secs => i.delay_ms / 1000.0)
+              from item i
+             where w.request_id = i.request_id and w.worker_id = p_worker and w.fence = i.fence
+            returning i.ord
+        )
+        select item.ord::integer, case when parked.ord is null then 'stale' else 'go' end
+          from item left join parked on parked.ord = item.ord;
+    end;
+
+-- Forgets idempotency keys whose request ended long enough ago, a few at a time; answers how many.
+create function gateway.purge_keys(p_hours integer, p_limit integer) returns integer
+    language sql volatile security definer set search_path = pg_catalog, pg_temp
+    begin atomic
+        with purged as (
+            delete from gateway.idempotency_keys k
+             where k.ctid in (select o.ctid
+                                from gateway.idempotency_keys o
+                               where o.created_at < now() - make_interval(hours => p_hours)
+                                 and o.ended_at < now() - make_interval(hours => p_hours)
+                               limit p_limit
+                                 for update skip locked)
+            returning 1
+        )
+        select count(*)::integer from purged;
+    end;
+
+-- Re-creates the intent of a request that a failover lost, from what its worker still knows.
+create function gateway.restore_request(
+    p_worker bigint, p_request_id uuid, p_fence integer, p_agency_id bigint, p_mode text, p_route text,
+    p_account_id text, p_client_id text, p_product_id text, p_collection_method text, p_days_until_due integer,
+    p_idempotency_key text, p_fingerprint bytea, p_version text, p_generation integer, p_customer_id text,
+    p_price_id text, p_amount_minor bigint, p_currency text)
+    returns table (ord integer, verdict text)
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_upstream integer;
+    v_recipe   smallint;
+begin
+    select case p_mode when 'live' then live_upstream else test_upstream end, recipe
+      into strict v_upstream, v_recipe
+      from gateway.workers where worker_id = p_worker;
+    insert into gateway.invoice_requests (
+           request_id, agency_id, route, mode, upstream_id, account_id, client_id, product_id, collection_method,
+           days_until_due, idempotency_key, fingerprint, created_at, recipe, upstream_version, generation,
+           customer_id, price_id, amount_minor, currency, planned_at, state)
+    values (p_request_id, p_agency_id, p_route, p_mode, v_upstream, p_account_id, p_client_id, p_product_id,
+            p_collection_method, p_days_until_due, p_idempotency_key, p_fingerprint, gateway.uuid_time(p_request_id),
+            v_recipe, p_version, p_generation, p_customer_id, p_price_id, p_amount_minor, p_currency, now(), 'open')
+        on conflict do nothing;
+    if found then
+        insert into gateway.work (request_id, worker_id, fence) values (p_request_id, p_worker, p_fence)
+            on conflict do nothing;
+        insert into gateway.idempotency_keys (agency_id, account_id, mode, route, idempotency_key, fingerprint,
+                                              request_id)
+        select p_agency_id, p_account_id, p_mode, p_route, p_idempotency_key, p_fingerprint, p_request_id
+         where p_idempotency_key is not null
+            on conflict do nothing;
+        insert into gateway.events (subject_id, agency_id, worker_id, what, why)
+        values (p_request_id, p_agency_id, p_worker, 'restored', 'the database had lost it');
+    end if;
+    return query select 1, 'go';
+end
+$$;
+
+grant execute on function gateway.take_over, gateway.park_invoices, gateway.purge_keys, gateway.restore_request
+   to invoicegate_worker;
+
+-- An operator's word on a request that the gateway could not settle itself. created needs the invoice's id.
+-- Only the owner's side may call it: invoicegatectl settle.
+create function gateway.settle_request(p_request_id uuid, p_state text, p_invoice_id text, p_by text, p_why text)
+    returns boolean
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_request gateway.invoice_requests;
+begin
+    if p_state not in ('created', 'failed') or (p_state = 'created') <> (p_invoice_id is not null)
+       or coalesce(p_by, '') = '' or coalesce(p_why, '') = '' then
+        raise exception 'settle needs created with an invoice id, or failed without one, and who and why';
+    end if;
+    delete from gateway.work where request_id = p_request_id;
+    if not found then
+        return false;
+    end if;
+    update gateway.invoice_requests
+       set state = p_state, reason = 'settled', detail = p_why, invoice_id = coalesce(p_invoice_id, invoice_id),
+           finished_at = now()
+     where request_id = p_request_id and state in ('open', 'unresolved')
+    returning * into v_request;
+    insert into gateway.invoices (agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id,
+                                  customer_id, amount_minor, currency, created_at, refreshed_at)
+    select v_request.agency_id, v_request.account_id, v_request.mode, v_request.upstream_id, p_invoice_id,
+           p_request_id, v_request.client_id, v_request.customer_id, v_request.amount_minor, v_request.currency,
+           now(), now()
+     where p_state = 'created'
+        on conflict do nothing;
+    delete from gateway.idempotency_keys where request_id = p_request_id
+       and (agency_id, account_id, mode, route, idempotency_key)
+         = (v_request.agency_id, v_request.account_id, v_request.mode, v_request.route, v_request.idempotency_key);
+    insert into gateway.events (subject_id, agency_id, what, why)
+    values (p_request_id, v_request.agency_id, 'settled_' || p_state, p_by || ': ' || p_why);
+    return true;
+end
+$$;
+
+reset role;
