@@ -61,7 +61,8 @@ struct decision outcome_decide(enum step step, const struct facts *facts, bool w
     if (facts->transport == TRANSPORT_LOST)
         return step_creates(step) ? (struct decision){OUTCOME_UNKNOWN, false}
                                   : not_happened(OUTCOME_RETRY, was_unknown, true);
-    if (facts->idempotency_error && step_creates(step))
+    /* With a 409 the key is merely in use by an earlier attempt: that passes. */
+    if (facts->idempotency_error && facts->status != 409 && step_creates(step))
         return (struct decision){OUTCOME_UNKNOWN, true};
     switch (meaning_of(step, facts->status)) {
     case MEANS_DONE:
@@ -75,7 +76,7 @@ struct decision outcome_decide(enum step step, const struct facts *facts, bool w
     case MEANS_KEPT_OUT:
         if (facts->should_retry == SHOULD_RETRY_YES)
             return not_happened(OUTCOME_RETRY, was_unknown, true);
-        return not_happened(OUTCOME_REFUSED, was_unknown, true);
+        return not_happened(OUTCOME_REFUSED, was_unknown, !facts->replayed);
     case MEANS_NOT_NOW:
         return not_happened(no_more ? OUTCOME_REFUSED : OUTCOME_RETRY, was_unknown, !no_more);
     case MEANS_IN_DOUBT:
