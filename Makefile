@@ -146,7 +146,7 @@ clean: ## remove the build
 
 # ---- the private stack
 
-export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS
+export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS QUICK
 
 .PHONY: deps demo up down
 deps: ## install the Debian packages that building and testing need
@@ -163,7 +163,7 @@ down: ## stop it
 
 # ---- checks
 
-.PHONY: check check-slow check-deps unit unit-run e2e format format-check includes shellcheck
+.PHONY: check check-slow check-deps bench bare unit unit-run e2e format format-check includes shellcheck
 STAGE = @printf '\n== %s\n'
 
 check: ## all quick checks: build, format, rules, unit and end-to-end tests
@@ -185,6 +185,11 @@ check: ## all quick checks: build, format, rules, unit and end-to-end tests
 check-slow: check ## check, and what takes longer
 	$(STAGE) 'build with clang'
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=build/clang all
+
+bench: ## invoices/s, latencies, CPU time and memory under load (QUICK=1, WORKERS; all runs in .run/bench.json)
+	@tests/stack/deps.sh tests/bench/packages
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(PYTHON) tests/bench/bench.py
 
 check-deps:
 	@tests/stack/deps.sh --check || tests/stack/deps.sh

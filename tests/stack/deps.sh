@@ -3,6 +3,7 @@
 #
 #   deps.sh            install what is missing (as root, or through sudo)
 #   deps.sh --check    say what is missing, if anything; install nothing
+#   deps.sh FILE       the same with another list of packages than tests/stack/packages
 #
 # No service is started and no PostgreSQL cluster is made: while apt-get runs, a policy-rc.d forbids the one and an entry
 # in createcluster.d the other. Both are gone afterwards, and a policy-rc.d that was there before is back in its place.
@@ -10,6 +11,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 self=$here/deps.sh
+list=$here/packages
 policy=/usr/sbin/policy-rc.d
 policy_saved=/usr/sbin/policy-rc.d.saved-by-invoicegate
 cluster_dir=/etc/postgresql-common/createcluster.d
@@ -22,7 +24,7 @@ fail() {
 }
 
 wanted_packages() {
-    sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$here/packages"
+    sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$list"
 }
 
 # Prints those of the given packages that are not installed.
@@ -119,7 +121,7 @@ install_with_progress() {
 
 main() {
     if ! command -v apt-get >/dev/null; then
-        fail "this is no Debian: install what $here/packages names by hand"
+        fail "this is no Debian: install what $list names by hand"
     fi
 
     local wanted missing
@@ -158,6 +160,10 @@ case "${1:-}" in
         main "$@"
         ;;
     *)
-        fail "usage: deps.sh [--check]"
+        if [ ! -f "$1" ] || [ $# -ne 1 ]; then
+            fail "usage: deps.sh [--check|FILE]"
+        fi
+        list=$1
+        main
         ;;
 esac
