@@ -35,11 +35,11 @@ static enum ctl_exit make(struct ctl *ctl, enum mode mode, char key[APIKEY_BYTES
 }
 
 /* Answers the key's row, committed; NULL after an error. */
-static PGresult *store(struct ctl *ctl, int64_t agency_id, const char *key, const uint8_t *digest)
+static PGresult *store(struct ctl *ctl, int64_t agency_id, const char *key, const uint8_t *digest,
+                       const char *expires)
 {
     const char *name = option_text(ctl, "name");
-    const char *expires;
-    if (!option_moment(ctl, "expires", &expires) || !db_begin(&ctl->db))
+    if (!db_begin(&ctl->db))
         return NULL;
     PGresult *rows = DB_QUERY(
         &ctl->db,
@@ -78,11 +78,8 @@ static void print_key(const struct ctl *ctl, const char *key, const PGresult *ro
 
 /* A moment that is no date (the 31st of February) or already past is the operator's slip, not the database's.
  */
-static enum ctl_exit check_expiry(struct ctl *ctl)
+static enum ctl_exit check_expiry(struct ctl *ctl, const char *expires)
 {
-    const char *expires;
-    if (!option_moment(ctl, "expires", &expires))
-        return CTL_USAGE;
     if (!expires)
         return CTL_DONE;
     PGresult *rows = DB_QUERY(&ctl->db, "select $1::timestamptz > now()", db_text(expires));
@@ -118,17 +115,19 @@ static enum ctl_exit create(struct ctl *ctl)
     int64_t agency_id;
     const char *name = option_text(ctl, "name");
     enum mode mode = strcmp(option_text(ctl, "mode"), "live") == 0 ? MODE_LIVE : MODE_TEST;
-    if (name && !check_plain(ctl, "--name", name, NAME_BYTES_MAX))
+    const char *expires;
+    if ((name && !check_plain(ctl, "--name", name, NAME_BYTES_MAX)) ||
+        !option_moment(ctl, "expires", &expires))
         return CTL_USAGE;
     enum ctl_exit end = make(ctl, mode, key, digest);
     if (end == CTL_DONE)
         end = agency_required(ctl, &agency_id);
     if (end == CTL_DONE)
-        end = check_expiry(ctl);
+        end = check_expiry(ctl, expires);
     if (end == CTL_DONE)
         end = check_accounts(ctl, agency_id);
     if (end == CTL_DONE) {
-        PGresult *rows = store(ctl, agency_id, key, digest);
+        PGresult *rows = store(ctl, agency_id, key, digest, expires);
         if (rows)
             print_key(ctl, key, rows);
         else
