@@ -29,16 +29,15 @@ begin
 end
 $$;
 
--- Answers whether the lease still stood; a lapsed one is renewed all the same (fences protect what was taken over).
-create function gateway.renew_lease(p_worker bigint, p_lease_ms integer) returns boolean
+-- Answers how many workers live (they share the accounts' budgets). A lapsed lease is renewed all the same: fences
+-- protect what was taken over.
+create function gateway.renew_lease(p_worker bigint, p_lease_ms integer) returns integer
     language sql volatile security definer set search_path = pg_catalog, pg_temp
     begin atomic
-        update gateway.workers w
+        update gateway.workers
            set lease_until = now() + make_interval(secs => p_lease_ms / 1000.0)
-          from (select worker_id, lease_until >= now() as stood
-                  from gateway.workers where worker_id = p_worker for update) before
-         where w.worker_id = before.worker_id
-        returning before.stood;
+         where worker_id = p_worker;
+        select count(*)::integer from gateway.workers where ended_at is null and lease_until >= now();
     end;
 
 create function gateway.goodbye(p_worker bigint) returns void

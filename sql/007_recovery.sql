@@ -5,13 +5,14 @@ set role invoicegate_owner;
 -- Takes requests that nobody works on: of workers that said goodbye, parked ones that are due, and (p_lapsed) of workers
 -- whose lease has run out. The fence is raised, so whoever held one before can change nothing any more. A request of
 -- another upstream identity or of a recipe that this worker does not know is left alone; one that five workers lost
--- waits for an operator. Every step of a taken request may have been attempted: the caller must treat it so.
-create function gateway.take_over(p_worker bigint, p_lapsed boolean, p_limit integer)
+-- waits for an operator. p_again: the commit of an earlier call is unknown, so what this worker holds already is told
+-- too (with its fence as it is). Every step of a taken request may have been attempted: the caller must treat it so.
+create function gateway.take_over(p_worker bigint, p_again boolean, p_lapsed boolean, p_limit integer)
     returns table (request_id uuid, fence integer, doing text, agency_id bigint, mode text, account_id text,
                    client_id text, product_id text, collection_method text, days_until_due integer,
                    idempotency_key text, planned boolean, generation integer, customer_generation integer,
                    customer_id text, customer_name text, customer_email text, price_id text, amount_minor bigint,
-                   currency text, auto_advance boolean, invoice_id text, created_s bigint, old boolean)
+                   currency text, auto_advance boolean, invoice_id text, reason text, created_s bigint, old boolean)
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -58,9 +59,11 @@ begin
     select t.request_id, t.fence, t.doing, r.agency_id, r.mode, r.account_id, r.client_id, r.product_id,
            r.collection_method, r.days_until_due, r.idempotency_key, r.planned_at is not null, r.generation,
            r.customer_generation, coalesce(r.customer_id, c.customer_id), c.name, c.email, r.price_id,
-           r.amount_minor, r.currency, r.auto_advance, r.invoice_id, extract(epoch from r.created_at)::bigint,
+           r.amount_minor, r.currency, r.auto_advance, r.invoice_id, r.reason, extract(epoch from r.created_at)::bigint,
            r.created_at < now() - interval '20 hours'
-      from taken t
+      from (select request_id, fence, doing from taken
+             union all
+            select request_id, fence, doing from gateway.work where p_again and worker_id = p_worker) t
       join gateway.invoice_requests r on r.request_id = t.request_id
       left join gateway.customers c
         on (c.agency_id, c.client_id, c.account_id, c.upstream_id, c.generation)

@@ -48,6 +48,8 @@ static const struct setting settings[] = {
      "requests that one worker works on at once"},
     {"LEASE_MS", SETTING_NUMBER, AT(lease_ms), "15000", 500, 600000,
      "after this silence of a worker others take its requests over"},
+    {"KEY_RETENTION_H", SETTING_NUMBER, AT(key_retention_h), "24", 24, 8760,
+     "how long an Idempotency-Key is remembered after its request ended"},
     {"DRAIN_MS", SETTING_NUMBER, AT(drain_ms), "40000", 0, 600000,
      "longest wait for requests in flight after SIGTERM"},
     {"DATABASE_LANES", SETTING_NUMBER, AT(database_lanes), "2", 1, 8,

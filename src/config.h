@@ -33,6 +33,7 @@ struct config {
     int call_timeout_ms;
     int max_inflight;
     int lease_ms;
+    int key_retention_h;
     int drain_ms;
     int database_lanes;
     int batch_max;

@@ -108,10 +108,11 @@ static bool open_store(struct worker *worker)
         .lanes = worker->checking ? 1 : config->database_lanes,
         .batch_max = config->batch_max,
         .lease_ms = config->lease_ms,
+        .key_retention_h = config->key_retention_h,
         .allow_unsafe = config->unsafe_database,
     };
     worker->gateway.store =
-        store_open(worker->loop, &worker->store_settings, gateway_stored, &worker->gateway);
+        store_open(worker->loop, &worker->store_settings, gateway_stored, recovery_taken, &worker->gateway);
     return worker->gateway.store != NULL;
 }
 
@@ -162,6 +163,7 @@ static bool start(struct worker *worker)
         .digest_key = {config->digest_key.bytes, config->digest_key.length},
         .deadline_ms = config->deadline_ms,
         .max_inflight = (uint32_t)config->max_inflight,
+        .lease_ms = config->lease_ms,
     };
     worker->loop = loop_new();
     if (!worker->loop || !loop_signals(worker->loop, on_signal, worker) ||
@@ -174,11 +176,15 @@ static bool start(struct worker *worker)
         loop_timer(worker->loop, &worker->look, 0, check_look, worker);
         return true;
     }
-    return open_upstream(worker) && open_front(worker);
+    if (!open_upstream(worker) || !open_front(worker))
+        return false;
+    recovery_start(&worker->gateway);
+    return true;
 }
 
 static void stop(struct worker *worker)
 {
+    recovery_stop(&worker->gateway);
     front_close(worker->gateway.front);
     upstream_close(worker->gateway.upstream);
     store_close(worker->gateway.store);

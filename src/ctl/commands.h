@@ -13,6 +13,7 @@ extern const struct command member_commands[];
 extern const struct command product_commands[];
 extern const struct command list_commands[];
 extern const struct command unresolved_commands[];
+extern const struct command settle_commands[];
 extern const struct command show_commands[];
 
 /* All of the above in the order of the help, ended by NULL. */

@@ -7,7 +7,7 @@
 
 #define LINE_BYTES 2048
 
-static void say(const char *prefix, const char *format, va_list values)
+__attribute__((format(printf, 2, 0))) static void say(const char *prefix, const char *format, va_list values)
 {
     char line[LINE_BYTES];
     vsnprintf(line, sizeof(line), format, values);

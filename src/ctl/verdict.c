@@ -36,6 +36,8 @@ static const char *standing_of(struct arena *arena, const struct story *story)
         return "";
     if (story_field(story->work, "parked_at").at)
         return "it is parked for an operator";
+    if (text_is(story_field(story->work, "held"), TEXT("f")))
+        return "it was given back and waits for a worker";
     if (text_is(story_field(story->work, "worker_lives"), TEXT("f")))
         return "its worker is gone and another will take it over";
     return arena_printf(arena, "worker %s (%s, process %s) has it", story_field(story->work, "worker_id").at,

@@ -9,6 +9,7 @@
 #include "front/response.h"
 
 #define MESSAGE_MAX_BYTES 500
+#define PARK_MS 15000
 
 static void answer(struct job *job, struct http_answer *http)
 {
@@ -64,6 +65,7 @@ static void finish(struct job *job, struct text state)
 {
     struct store_finish *in = &job->task.in.finish;
     bool deleted = job->plan.invoice_id.at && !text_is(state, TEXT("created"));
+    job->final_state = state;
     job_set_state(job, JOB_FINISHING);
     *in = (struct store_finish){
         .fence = job->fence,
@@ -199,18 +201,82 @@ static void log_request(const struct job *job)
         LOG_INT("duration_ms", loop_now_ms(job->gateway->loop) - job->arrived_ms));
 }
 
+/* A failover has lost the intent of what stands upstream: it is written again, then its end. */
+static void restore(struct job *job)
+{
+    const struct plan *plan = &job->plan;
+    struct store_restore *in = &job->task.in.restore;
+    LOG(LOG_ERROR, "the database has lost a request: its intent is written again",
+        LOG_TEXT("request_id", text_from(job->request_text)));
+    job->restored = true;
+    *in = (struct store_restore){
+        .fence = job->fence,
+        .agency_id = plan->agency_id,
+        .mode = text_from(mode_name(plan->mode)),
+        .route = text_from(route_name(job->request.route)),
+        .account_id = plan->account_id,
+        .client_id = plan->client_id,
+        .product_id = plan->product_id,
+        .collection_method = plan->collection_method,
+        .days_until_due = plan->days_until_due >= 0 ? plan->days_until_due : STORE_NULL32,
+        .idempotency_key = job->request.idempotency_key,
+        .generation = plan->generation,
+        .customer_id = plan->customer_id,
+        .price_id = plan->price_id,
+        .amount_minor = plan->amount_minor,
+        .currency = plan->currency,
+    };
+    memcpy(in->request_id, job->request_id, UUID_BYTES);
+    memcpy(in->fingerprint, job->request.fingerprint, DIGEST_BYTES);
+    job_set_state(job, JOB_RESTORING);
+    job_submit(job, STORE_RESTORE);
+}
+
+void ending_restored(struct job *job, const struct store_answer *stored)
+{
+    if (stored->verdict == STORE_GO)
+        finish(job, job->final_state);
+    else
+        ending_taken_over(job);
+}
+
 void ending_stored(struct job *job, const struct store_answer *stored)
 {
     if (stored->verdict == STORE_DONE) {
         answer_ending(job);
         log_request(job);
         end(job);
-        return;
+    } else if (stored->verdict == STORE_MISSING && !job->restored) {
+        restore(job);
+    } else {
+        LOG(LOG_WARNING, "the end of a request was not this worker's to write",
+            LOG_TEXT("request_id", text_from(job->request_text)), LOG_INT("verdict", stored->verdict),
+            LOG_TEXT("state", stored->state));
+        ending_taken_over(job);
     }
-    LOG(LOG_ERROR, "the end of a request was not this worker's to write",
-        LOG_TEXT("request_id", text_from(job->request_text)), LOG_INT("verdict", stored->verdict),
-        LOG_TEXT("state", stored->state));
-    ending_taken_over(job);
+}
+
+void ending_park(struct job *job)
+{
+    struct store_park *in = &job->task.in.park;
+    *in = (struct store_park){.fence = job->fence, .delay_ms = PARK_MS};
+    memcpy(in->request_id, job->request_id, UUID_BYTES);
+    LOG(LOG_WARNING, "parked: taken up again later", LOG_TEXT("request_id", text_from(job->request_text)),
+        LOG_TEXT("state", text_from(job_state_name(job->state))));
+    job_set_state(job, JOB_PARKING);
+    take_calls(job, &job->task);
+    job_submit(job, STORE_PARK);
+}
+
+void ending_parked(struct job *job)
+{
+    end(job);
+}
+
+void ending_resume_delete(struct job *job, struct text reason)
+{
+    const struct reason *known = reason_find(reason);
+    set_ending(job, known ? known->word : "compensated");
 }
 
 void ending_told(struct job *job, const char *reason)

@@ -19,6 +19,13 @@ void ending_upstream_failed(struct job *job, struct decision decision, const str
                             struct json_object *object);
 /* The draft is deleted, or (stands) can no longer be. */
 void ending_deleted(struct job *job, bool stands);
+/* The lost intent is written again. */
+void ending_restored(struct job *job, const struct store_answer *answer);
+/* Gives the request back unfinished: memory is no place to wait for long. */
+void ending_park(struct job *job);
+void ending_parked(struct job *job);
+/* How a draft's deletion that another worker decided is to end. reason may be absent or unknown. */
+void ending_resume_delete(struct job *job, struct text reason);
 /* The commit of the end has been answered. */
 void ending_stored(struct job *job, const struct store_answer *answer);
 

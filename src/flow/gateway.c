@@ -39,12 +39,6 @@ static void shed(struct gateway *gateway, struct ref conn)
                                              .retry_after_s = reason->retry_after_s});
 }
 
-static void on_deadline(void *owner)
-{
-    struct job *job = owner;
-    invoice_expired(job);
-}
-
 /* What can be told without PostgreSQL is told at once; everything else begins. */
 static void route_job(struct job *job)
 {
@@ -54,7 +48,7 @@ static void route_job(struct job *job)
     } else if (!store_is_ready(gateway->store)) {
         ending_told(job, "database_away");
     } else {
-        loop_timer(gateway->loop, &job->deadline, gateway->settings->deadline_ms, on_deadline, job);
+        invoice_set_deadline(job, gateway->settings->deadline_ms);
         invoice_start(job);
     }
 }
@@ -94,7 +88,12 @@ void gateway_client_left(void *owner, struct ref conn)
 void gateway_stored(void *owner, struct store_task *task, const struct store_answer *answer)
 {
     struct gateway *gateway = owner;
-    struct job *job = slots_get(&gateway->jobs, task->ref);
+    struct job *job;
+    if (task == &gateway->recovery.take) {
+        recovery_taken_all(gateway);
+        return;
+    }
+    job = slots_get(&gateway->jobs, task->ref);
     CHECK(job); /* a job is not released while a task of its own is under way */
     if (task == &job->note)
         job_release(job); /* in case it ended meanwhile */
@@ -110,7 +109,11 @@ void gateway_called(void *owner, struct ref ref, const struct reply *reply)
     step_replied(job, reply);
 }
 
+/* Only at the end of the process: PostgreSQL keeps what these jobs have not brought to their end. */
 void gateway_free(struct gateway *gateway)
 {
+    for (uint32_t i = 0; i < gateway->jobs.capacity; i++)
+        if (gateway->jobs.slots && gateway->jobs.slots[i].thing)
+            job_free(gateway->jobs.slots[i].thing);
     slots_free(&gateway->jobs);
 }

@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "base/slots.h"
 #include "flow/job.h"
+#include "flow/recover.h"
 #include "front/conn.h"
 #include "store/store.h"
 #include "upstream/upstream.h"
@@ -13,6 +14,7 @@ struct gateway_settings {
     struct text digest_key;
     int deadline_ms;
     uint32_t max_inflight;
+    int lease_ms;
 };
 
 struct gateway {
@@ -22,6 +24,7 @@ struct gateway {
     struct store *store;
     struct upstream *upstream;
     struct slots jobs;
+    struct recovery recovery;
     bool draining;
 };
 

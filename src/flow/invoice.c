@@ -17,6 +17,7 @@
 #include "front/response.h"
 
 #define DELETE_RETRY_MS 5000
+#define BACKGROUND_MS 30000 /* how long memory waits once nobody else does */
 
 /* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
  * way. */
@@ -43,25 +44,31 @@ void invoice_start(struct job *job)
     job_submit(job, STORE_BEGIN);
 }
 
-static void begun(struct job *job, const struct store_answer *answer)
+void invoice_fill_plan(struct job *job, const struct store_answer *answer)
 {
     const struct request *request = &job->request;
+    struct plan *plan = &job->plan;
+    memcpy(plan->request_id, job->request_id, UUID_BYTES);
+    plan->agency_id = answer->agency_id;
+    plan->mode = text_is(answer->mode, TEXT("test")) ? MODE_TEST : MODE_LIVE;
+    plan->account_id = request->account_id;
+    plan->client_id = request->client_id;
+    plan->product_id = request->product_id;
+    plan->collection_method = text_from(collection_method_name(request->collection_method));
+    plan->days_until_due = request->days_until_due;
+    plan->auto_advance = answer->auto_advance;
+    prepare_keep(job, answer);
+}
+
+static void begun(struct job *job, const struct store_answer *answer)
+{
     if (answer->verdict != STORE_GO) {
         ending_begin_said_no(job, answer);
         return;
     }
     job->fence = 1;
     job->planned = answer->planned;
-    memcpy(job->plan.request_id, job->request_id, UUID_BYTES);
-    job->plan.agency_id = answer->agency_id;
-    job->plan.mode = text_is(answer->mode, TEXT("test")) ? MODE_TEST : MODE_LIVE;
-    job->plan.account_id = request->account_id;
-    job->plan.client_id = request->client_id;
-    job->plan.product_id = request->product_id;
-    job->plan.collection_method = text_from(collection_method_name(request->collection_method));
-    job->plan.days_until_due = request->days_until_due;
-    job->plan.auto_advance = answer->auto_advance;
-    prepare_keep(job, answer);
+    invoice_fill_plan(job, answer);
     invoice_next(job);
 }
 
@@ -115,7 +122,7 @@ static void invoice_made(struct job *job, struct decision decision, const struct
         invoice_has_id(job);
     } else if (decision.look_up) {
         lookup_begin(job, STEP_INVOICE);
-    } else if (decision.outcome == OUTCOME_REFUSED && prepare_may_renew(job) &&
+    } else if (decision.outcome == OUTCOME_REFUSED && !job->compensate && prepare_may_renew(job) &&
                customer_is_gone(reply, object)) {
         prepare_renew_customer(job);
     } else {
@@ -251,6 +258,12 @@ void invoice_stored(struct job *job, const struct store_answer *answer)
     case JOB_FINISHING:
         ending_stored(job, answer);
         break;
+    case JOB_RESTORING:
+        ending_restored(job, answer);
+        break;
+    case JOB_PARKING:
+        ending_parked(job);
+        break;
     default:
         NEVER("a state that waits for PostgreSQL");
     }
@@ -292,23 +305,47 @@ void invoice_called(struct job *job, struct decision decision, const struct repl
 /* Whether the job waits for the upstream before anything can stand there. */
 static bool may_simply_stop(const struct job *job)
 {
-    bool calling = job->state == JOB_READING_PRODUCT || job->state == JOB_READING_PRICES ||
-                   job->state == JOB_MAKING_CUSTOMER || job->state == JOB_MAKING_INVOICE;
-    return calling && !job_invoice_possible(job);
+    return job_is_calling(job) && !job_invoice_possible(job);
+}
+
+/* Nobody waits for an answer any more: the request waits in PostgreSQL, not in memory. */
+static void expire_in_background(struct job *job)
+{
+    /* A look-up has to wait for its second look; parked, it would begin anew each time. */
+    if (job_is_calling(job) && job->state != JOB_LOOKING_UP) {
+        step_stop(job);
+        ending_park(job);
+    } else {
+        invoice_set_deadline(job, BACKGROUND_MS);
+    }
 }
 
 void invoice_expired(struct job *job)
 {
     job->expired = true;
-    if (job->answered)
-        return;
-    if (may_simply_stop(job)) {
+    if (job->answered) {
+        expire_in_background(job);
+    } else if (may_simply_stop(job)) {
         step_stop(job);
         ending_fail(job, "upstream_away");
-    } else if (job->state != JOB_FINISHING || job_is_keyed(job)) {
-        job->compensate = !job_is_keyed(job);
-        ending_answer_unresolved(job);
-    } /* else: a keyless client is told what the commit under way says, once it says it */
+    } else {
+        /* A keyless client whose commit is under way is told what it says, once it says it. */
+        if (job->state != JOB_FINISHING || job_is_keyed(job)) {
+            job->compensate = !job_is_keyed(job);
+            ending_answer_unresolved(job);
+        }
+        invoice_set_deadline(job, BACKGROUND_MS);
+    }
+}
+
+static void on_deadline(void *owner)
+{
+    invoice_expired(owner);
+}
+
+void invoice_set_deadline(struct job *job, int64_t delay_ms)
+{
+    loop_timer(job->gateway->loop, &job->deadline, delay_ms, on_deadline, job);
 }
 
 void invoice_client_left(struct job *job)

@@ -10,6 +10,8 @@ struct json_object;
 void invoice_next(struct job *job);
 /* Starts a job that has its request. */
 void invoice_start(struct job *job);
+/* The plan as far as PostgreSQL knows it. */
+void invoice_fill_plan(struct job *job, const struct store_answer *answer);
 /* PostgreSQL has answered the task that the state waited for. */
 void invoice_stored(struct job *job, const struct store_answer *answer);
 /* The step under way is decided; object is the answer's JSON, or NULL. */
@@ -20,8 +22,9 @@ void invoice_has_id(struct job *job);
 /* Its line is there: on to the check. */
 void invoice_has_lines(struct job *job, const struct reply *reply, struct json_object *object);
 void invoice_decide_advance(struct job *job);
-/* The deadline has passed: whoever still waits is told the truth now. */
+/* The deadline has passed: whoever still waits is told the truth now; what nobody waits for is parked. */
 void invoice_expired(struct job *job);
+void invoice_set_deadline(struct job *job, int64_t delay_ms);
 /* The client has left before it was answered. */
 void invoice_client_left(struct job *job);
 

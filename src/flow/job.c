@@ -16,25 +16,36 @@ static const char *const names[JOB_STATE_COUNT] = {
 
 #define TO(state) (1U << JOB_##state)
 
-/* From each state, where a job may go. */
+#define CALLING                                                                                              \
+    (1U << JOB_READING_PRODUCT | 1U << JOB_READING_PRICES | 1U << JOB_MAKING_CUSTOMER |                      \
+     1U << JOB_MAKING_INVOICE | 1U << JOB_ADDING_LINES | 1U << JOB_LOOKING_UP | 1U << JOB_ADVANCING |        \
+     1U << JOB_DELETING)
+
+/* From each state, where a job may go. ARRIVED leads everywhere for a request that was taken over half-way;
+ * each state that waits for the upstream may be parked. */
 static const uint32_t edges[JOB_STATE_COUNT] = {
-    [JOB_ARRIVED] = TO(BEGINNING) | TO(ENDED),
+    [JOB_ARRIVED] = CALLING | TO(BEGINNING) | TO(PLANNING) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(ENDED),
     [JOB_BEGINNING] = TO(READING_PRODUCT) | TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(MAKING_INVOICE) |
                       TO(FINISHING) | TO(ENDED),
-    [JOB_READING_PRODUCT] = TO(READING_PRICES) | TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING),
-    [JOB_READING_PRICES] = TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING),
-    [JOB_MAKING_CUSTOMER] = TO(PLANNING) | TO(RENEWING_CUSTOMER) | TO(FINISHING),
+    [JOB_READING_PRODUCT] =
+        TO(READING_PRICES) | TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING) | TO(PARKING),
+    [JOB_READING_PRICES] = TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING) | TO(PARKING),
+    [JOB_MAKING_CUSTOMER] = TO(PLANNING) | TO(RENEWING_CUSTOMER) | TO(FINISHING) | TO(PARKING),
     [JOB_RENEWING_CUSTOMER] = TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING) | TO(ENDED),
     [JOB_PLANNING] = TO(MAKING_INVOICE) | TO(FINISHING) | TO(ENDED),
-    [JOB_MAKING_INVOICE] =
-        TO(ADDING_LINES) | TO(LOOKING_UP) | TO(RENEWING_CUSTOMER) | TO(DECIDING_DELETE) | TO(FINISHING),
-    [JOB_ADDING_LINES] = TO(LOOKING_UP) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING),
-    [JOB_LOOKING_UP] = TO(ADDING_LINES) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING),
+    [JOB_MAKING_INVOICE] = TO(ADDING_LINES) | TO(LOOKING_UP) | TO(RENEWING_CUSTOMER) | TO(DECIDING_DELETE) |
+                           TO(FINISHING) | TO(PARKING),
+    [JOB_ADDING_LINES] =
+        TO(LOOKING_UP) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(PARKING),
+    [JOB_LOOKING_UP] =
+        TO(ADDING_LINES) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(PARKING),
     [JOB_DECIDING_ADVANCE] = TO(ADVANCING) | TO(ENDED),
-    [JOB_ADVANCING] = TO(LOOKING_UP) | TO(FINISHING),
+    [JOB_ADVANCING] = TO(FINISHING) | TO(PARKING),
     [JOB_DECIDING_DELETE] = TO(DELETING) | TO(ENDED),
-    [JOB_DELETING] = TO(FINISHING),
-    [JOB_FINISHING] = TO(ENDED),
+    [JOB_DELETING] = TO(FINISHING) | TO(PARKING),
+    [JOB_FINISHING] = TO(RESTORING) | TO(ENDED),
+    [JOB_RESTORING] = TO(FINISHING) | TO(ENDED),
+    [JOB_PARKING] = TO(ENDED),
 };
 
 const char *job_state_name(enum job_state state)
@@ -75,17 +86,27 @@ void job_submit(struct job *job, enum store_kind kind)
     store_submit(job->gateway->store, &job->task);
 }
 
-void job_release(struct job *job)
+void job_free(struct job *job)
 {
     struct gateway *gateway = job->gateway;
-    if (job->state != JOB_ENDED || job->task.busy || job->note.busy)
-        return;
-    CHECK(job->answered && !job->call_number);
     loop_untimer(gateway->loop, &job->deadline);
     loop_untimer(gateway->loop, &job->backoff);
     slots_remove(&gateway->jobs, job->ref);
     arena_free(&job->arena);
     free(job);
+}
+
+void job_release(struct job *job)
+{
+    if (job->state != JOB_ENDED || job->task.busy || job->note.busy)
+        return;
+    CHECK(job->answered && !job->call_number);
+    job_free(job);
+}
+
+bool job_is_calling(const struct job *job)
+{
+    return CALLING & 1U << job->state;
 }
 
 bool job_invoice_possible(const struct job *job)

@@ -28,6 +28,8 @@
     X(DECIDING_DELETE)                                                                                       \
     X(DELETING)                                                                                              \
     X(FINISHING) /* PostgreSQL records what came of it */                                                    \
+    X(RESTORING) /* PostgreSQL has lost the request in a failover: its intent is written again */            \
+    X(PARKING)   /* given back to PostgreSQL: somebody takes it up again later */                            \
     X(ENDED)
 
 enum job_state {
@@ -92,6 +94,8 @@ struct job {
     bool has_invoice_facts;
     struct text answer; /* the body of a 200 */
     struct ending ending;
+    struct text final_state; /* created, failed or refused */
+    bool restored;
 
     struct store_task task;   /* the one the state waits for */
     struct store_task note;   /* "unresolved", beside the state's own business */
@@ -110,8 +114,13 @@ void job_submit(struct job *job, enum store_kind kind);
 /* Frees a job that ENDED and that nothing is under way for; does nothing otherwise. */
 void job_release(struct job *job);
 
+/* Frees a job wherever it stands: only when the process ends. */
+void job_free(struct job *job);
+
 /* Whether an invoice may exist upstream because of this job. */
 bool job_invoice_possible(const struct job *job);
+/* Whether the state waits for the upstream. */
+bool job_is_calling(const struct job *job);
 bool job_is_keyed(const struct job *job);
 
 /* Remembers an attempt; it is recorded with the next note or finish. */

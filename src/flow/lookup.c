@@ -35,7 +35,7 @@ static void found(struct job *job, struct json_object *invoice)
         LOG_TEXT("invoice_id", object_text(invoice, "id")));
     job->unknown[job->sought] = false;
     job->plan.invoice_id = arena_copy(&job->arena, object_text(invoice, "id"));
-    if (job->sought == STEP_LINES && object_count(invoice, "lines.data") > 0)
+    if (object_count(invoice, "lines.data") > 0)
         invoice_has_lines(job, &reply, invoice);
     else if (job->sought == STEP_LINES)
         ending_fail(job, "not_found_upstream"); /* the draft has no line and its key is spent: delete it */

@@ -11,7 +11,8 @@ struct json_object *object_read(struct text body)
 {
     struct json_tokener *tokener;
     struct json_object *object;
-    if (body.length == 0 || body.length > INT32_MAX)
+    /* json-c would take a NUL for the end and pass over what follows. */
+    if (body.length == 0 || body.length > INT32_MAX || memchr(body.at, '\0', body.length))
         return NULL;
     tokener = json_tokener_new_ex(DEPTH_MAX);
     if (!tokener)

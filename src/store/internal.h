@@ -5,6 +5,7 @@
 #include "store/lane.h"
 
 #define STORE_LANES_MAX 8
+#define STORE_CHORES 3
 
 struct task_queue {
     struct store_task *first;
@@ -15,6 +16,7 @@ struct store {
     struct loop *loop;
     const struct store_settings *settings;
     store_answer_fn *answer;
+    store_taken_fn *taken;
     void *owner;
     struct before_sleep hook;
     int64_t worker_id; /* 0 until the first hello */
@@ -24,10 +26,15 @@ struct store {
     struct task_queue delayed; /* until the delay timer */
     uint32_t pending;
     struct timer delay;
-    struct timer lease;
-    struct timer partitions;
-    bool lease_due;
-    bool partitions_due;
+    int64_t ready_since_ms;
+    int live_workers;
+    struct chore {
+        enum statement statement;
+        int every_ms;
+        struct timer timer;
+        bool due;
+        struct store *store;
+    } chores[STORE_CHORES];
     int lane_count;
     struct lane lanes[STORE_LANES_MAX];
 };

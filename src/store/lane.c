@@ -1,5 +1,6 @@
 #include "store/lane.h"
 
+#include <poll.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -10,6 +11,7 @@
 #define BATCH_PATIENCE_MS 25000
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS 2000
+#define GOODBYE_PATIENCE_US 1000000
 
 static void lane_connect(void *owner);
 static void lane_event(void *owner, uint32_t events);
@@ -166,15 +168,17 @@ static bool lane_send_statement(struct lane *lane, enum statement statement)
     return params_send(&lane->params, lane->connection, statements[statement].name);
 }
 
-static bool lane_send_chore(struct lane *lane, enum statement statement)
+static bool lane_send_chore(struct lane *lane, enum statement chore)
 {
     params_reset(&lane->params);
-    if (statement == STATEMENT_LEASE) {
+    if (chore == STATEMENT_LEASE || chore == STATEMENT_GOODBYE)
         params_int8(&lane->params, lane->store->worker_id);
+    if (chore == STATEMENT_LEASE)
         params_int4(&lane->params, lane->store->settings->lease_ms);
-    }
-    lane->runs[lane->run_count++] = (struct run){.statement = statement};
-    return lane_send_statement(lane, statement);
+    if (chore == STATEMENT_PURGE)
+        params_int4(&lane->params, lane->store->settings->key_retention_h);
+    lane->runs[lane->run_count++] = (struct run){.statement = chore};
+    return lane_send_statement(lane, chore);
 }
 
 static bool lane_send_tasks(struct lane *lane)
@@ -195,7 +199,7 @@ static bool lane_send_tasks(struct lane *lane)
     return lane_send_statement(lane, STATEMENT_CALLS);
 }
 
-void lane_send(struct lane *lane, struct store_task **tasks, int count, bool lease, bool partitions)
+void lane_send(struct lane *lane, struct store_task **tasks, int count, enum statement chore)
 {
     bool sent;
     lane_set_state(lane, LANE_BUSY);
@@ -204,10 +208,8 @@ void lane_send(struct lane *lane, struct store_task **tasks, int count, bool lea
     lane->failed = false;
     lane_load(lane, tasks, count);
     sent = lane_send_tasks(lane);
-    if (sent && lease)
-        sent = lane_send_chore(lane, STATEMENT_LEASE);
-    if (sent && partitions)
-        sent = lane_send_chore(lane, STATEMENT_PARTITIONS);
+    if (sent && chore != NO_CHORE)
+        sent = lane_send_chore(lane, chore);
     sent = sent && PQpipelineSync(lane->connection) == 1;
     loop_timer(lane->store->loop, &lane->timer, BATCH_PATIENCE_MS, lane_patience, lane);
     if (sent)
@@ -299,6 +301,23 @@ static void lane_event(void *owner, uint32_t events)
         lane_down(lane, PQerrorMessage(lane->connection));
     else if (lane->state == LANE_BUSY || lane->state == LANE_GREETING)
         lane_read(lane);
+}
+
+void lane_goodbye(struct lane *lane)
+{
+    int64_t until_us = loop_clock_us() + GOODBYE_PATIENCE_US;
+    if (lane->state != LANE_IDLE)
+        return;
+    lane->run_count = 0;
+    if (!lane_send_chore(lane, STATEMENT_GOODBYE) || PQpipelineSync(lane->connection) != 1)
+        return;
+    while (loop_clock_us() < until_us && PQflush(lane->connection) >= 0) {
+        struct pollfd socket = {.fd = PQsocket(lane->connection), .events = POLLIN};
+        if (poll(&socket, 1, 100) > 0 && !PQconsumeInput(lane->connection))
+            return;
+        if (!PQisBusy(lane->connection))
+            return;
+    }
 }
 
 void lane_close(struct lane *lane)

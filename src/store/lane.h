@@ -10,6 +10,7 @@
 
 #define LANE_BATCH_MAX 256
 #define LANE_RUNS_MAX STATEMENT_COUNT
+#define NO_CHORE STATEMENT_COUNT
 
 #define LANE_STATES(X)                                                                                       \
     X(DOWN)       /* waits for its next try */                                                               \
@@ -51,8 +52,11 @@ struct lane {
 };
 
 void lane_open(struct lane *lane, struct store *store, int number);
-/* Sends tasks (at most LANE_BATCH_MAX, any kinds) and chores as one transaction. Only while IDLE. */
-void lane_send(struct lane *lane, struct store_task **tasks, int count, bool lease, bool partitions);
+/* Sends tasks (at most LANE_BATCH_MAX, any kinds) and a chore (or NO_CHORE) as one transaction. Only while
+ * IDLE. */
+void lane_send(struct lane *lane, struct store_task **tasks, int count, enum statement chore);
+/* Says goodbye for the worker, waiting a second at most. Only at the end of the process. */
+void lane_goodbye(struct lane *lane);
 void lane_close(struct lane *lane);
 
 /* What a lane tells its store (store.c). */

@@ -36,9 +36,25 @@ const struct statement_text statements[STATEMENT_COUNT] = {
                       "  from gateway.finish_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
                       "                               $14, $15, $16)",
                       16},
+    [STORE_PARK] = {"park", "select ord, verdict from gateway.park_invoices($1, $2, $3, $4)", 4},
+    [STORE_RESTORE] =
+        {"restore",
+         "select ord, verdict"
+         "  from gateway.restore_request($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+         "                               $15, $16, $17, $18, $19)",
+         19},
+    [STORE_TAKE] =
+        {"take",
+         "select request_id, fence, doing, agency_id, mode, account_id, client_id, product_id,"
+         "       collection_method, days_until_due, idempotency_key, planned, generation,"
+         "       customer_generation, customer_id, customer_name, customer_email, price_id, amount_minor,"
+         "       currency, auto_advance, invoice_id, reason, created_s, old"
+         "  from gateway.take_over($1, $2, $3, $4)",
+         4},
     [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9},
     [STATEMENT_LEASE] = {"lease", "select gateway.renew_lease($1, $2)", 2},
     [STATEMENT_PARTITIONS] = {"partitions", "select gateway.make_partitions(3)", 0},
+    [STATEMENT_PURGE] = {"purge", "select gateway.purge_keys($1, 500)", 1},
     [STATEMENT_GOODBYE] = {"goodbye", "select gateway.goodbye($1)", 1},
 };
 
@@ -88,6 +104,12 @@ static const struct column finish_columns[] = {
     FIELD(BYTES, store_finish, answer),
 };
 
+static const struct column park_columns[] = {
+    FIELD(UUID, store_park, request_id),
+    FIELD(INT4, store_park, fence),
+    FIELD(INT4, store_park, delay_ms),
+};
+
 static const struct column call_columns[] = {
     FIELD(UUID, store_call, request_id),
     FIELD(INT4, store_call, fence),
@@ -108,6 +130,7 @@ static const struct {
     [STORE_PLAN] = {plan_columns, COUNT(plan_columns)},
     [STORE_NOTE] = {note_columns, COUNT(note_columns)},
     [STORE_FINISH] = {finish_columns, COUNT(finish_columns)},
+    [STORE_PARK] = {park_columns, COUNT(park_columns)},
 };
 
 static void renew_params(struct params *params, const struct store_task *task)
@@ -116,15 +139,63 @@ static void renew_params(struct params *params, const struct store_task *task)
     params_int4(params, task->in.renew.fence);
 }
 
+static void restore_params(struct params *params, const struct statement_context *context,
+                           const struct store_restore *in)
+{
+    params_uuid(params, in->request_id);
+    params_int4(params, in->fence);
+    params_int8(params, in->agency_id);
+    params_text(params, in->mode);
+    params_text(params, in->route);
+    params_text(params, in->account_id);
+    params_text(params, in->client_id);
+    params_text(params, in->product_id);
+    params_text(params, in->collection_method);
+    params_int4(params, in->days_until_due);
+    params_text(params, in->idempotency_key);
+    params_text(params, (struct text){(const char *)in->fingerprint, DIGEST_BYTES});
+    params_text(params, context->upstream_version);
+    params_int4(params, in->generation);
+    params_text(params, in->customer_id);
+    params_text(params, in->price_id);
+    params_int8(params, in->amount_minor);
+    params_text(params, in->currency);
+}
+
+static void take_params(struct params *params, const struct store_task *task)
+{
+    params_bool(params, task->again);
+    params_bool(params, task->in.take.lapsed);
+    params_int4(params, task->in.take.limit);
+}
+
+/* The kinds that are no batches: one task, plain parameters. */
+static bool single_params(struct params *params, const struct statement_context *context,
+                          const struct store_task *task)
+{
+    if (task->kind == STORE_RENEW)
+        renew_params(params, task);
+    else if (task->kind == STORE_RESTORE)
+        restore_params(params, context, &task->in.restore);
+    else if (task->kind == STORE_TAKE)
+        take_params(params, task);
+    else
+        return false;
+    return true;
+}
+
+bool statement_is_single(enum store_kind kind)
+{
+    return kind == STORE_RENEW || kind == STORE_RESTORE || kind == STORE_TAKE;
+}
+
 void statement_params(struct params *params, const struct statement_context *context, enum store_kind kind,
                       struct store_task *const *tasks, int count)
 {
     params_reset(params);
     params_int8(params, context->worker_id);
-    if (kind == STORE_RENEW) {
-        renew_params(params, tasks[0]);
+    if (single_params(params, context, tasks[0]))
         return;
-    }
     if (kind == STORE_BEGIN) {
         params_bool(params, tasks[0]->again);
         params_text(params, context->upstream_version);
@@ -204,6 +275,36 @@ static void plan_answer(const PGresult *result, int row, struct store_answer *an
     answer->price_id = row_text(result, row, 3);
     answer->amount_minor = row_int8(result, row, 4);
     answer->currency = row_text(result, row, 5);
+}
+
+bool statement_taken(const PGresult *result, int row, struct store_taken *taken)
+{
+    struct store_answer *plan = &taken->plan;
+    *taken = (struct store_taken){.fence = row_int4(result, row, 1),
+                                  .doing = row_text(result, row, 2),
+                                  .account_id = row_text(result, row, 5),
+                                  .client_id = row_text(result, row, 6),
+                                  .product_id = row_text(result, row, 7),
+                                  .collection_method = row_text(result, row, 8),
+                                  .days_until_due = row_int4(result, row, 9),
+                                  .idempotency_key = row_text(result, row, 10),
+                                  .invoice_id = row_text(result, row, 21),
+                                  .reason = row_text(result, row, 22),
+                                  .created_s = row_int8(result, row, 23),
+                                  .old = row_bool(result, row, 24)};
+    plan->agency_id = row_int8(result, row, 3);
+    plan->mode = row_text(result, row, 4);
+    plan->planned = row_bool(result, row, 11);
+    plan->generation = row_int4(result, row, 12);
+    plan->customer_generation = row_int4(result, row, 13);
+    plan->customer_id = row_text(result, row, 14);
+    plan->customer_name = row_text(result, row, 15);
+    plan->customer_email = row_text(result, row, 16);
+    plan->price_id = row_text(result, row, 17);
+    plan->amount_minor = row_int8(result, row, 18);
+    plan->currency = row_text(result, row, 19);
+    plan->auto_advance = row_bool(result, row, 20);
+    return uuid_from_text(row_text(result, row, 0), taken->request_id) && taken->fence > 0;
 }
 
 int statement_answer(enum store_kind kind, const PGresult *result, int row, struct store_answer *answer)

@@ -11,6 +11,7 @@ enum statement {
     STATEMENT_CALLS = STORE_KIND_COUNT,
     STATEMENT_LEASE,
     STATEMENT_PARTITIONS,
+    STATEMENT_PURGE,
     STATEMENT_GOODBYE,
     STATEMENT_COUNT
 };
@@ -32,11 +33,15 @@ struct statement_context {
     struct text upstream_version;
 };
 
+/* Kinds that are no batches travel alone. */
+bool statement_is_single(enum store_kind kind);
 /* Fills the parameters for tasks of one kind. */
 void statement_params(struct params *params, const struct statement_context *context, enum store_kind kind,
                       struct store_task *const *tasks, int count);
 /* Fills the parameters of STATEMENT_CALLS from the calls of all tasks; answers how many calls there are. */
 int statement_calls_params(struct params *params, struct store_task *const *tasks, int count);
+/* The same for a row of a TAKE. False when it makes no sense. */
+MUST_CHECK bool statement_taken(const PGresult *result, int row, struct store_taken *taken);
 /* What row says; row's ord (from 1) is answered, 0 when the row makes no sense. */
 int statement_answer(enum store_kind kind, const PGresult *result, int row, struct store_answer *answer);
 

@@ -5,6 +5,7 @@
 
 #define DELAY_MS 200
 #define PARTITIONS_EVERY_MS (6 * 60 * 60 * 1000)
+#define PURGE_EVERY_MS (10 * 1000)
 #define ERRORS_OF_BEGIN_MAX 3
 
 static void queue_init(struct task_queue *queue)
@@ -63,6 +64,7 @@ static void store_ready_update(struct store *store)
     if (ready == store->ready)
         return;
     store->ready = ready;
+    store->ready_since_ms = loop_now_ms(store->loop);
     LOG_PLAIN(ready ? LOG_INFO : LOG_ERROR,
               ready ? "database ready" : "database away: new requests are refused");
 }
@@ -92,6 +94,36 @@ static struct lane *store_idle_lane(struct store *store)
     return NULL;
 }
 
+/* The next chore that is due. The lease travels with whatever leaves; the others go alone. */
+static enum statement store_take_chore(struct store *store, bool alone)
+{
+    for (int i = 0; i < STORE_CHORES; i++) {
+        struct chore *chore = &store->chores[i];
+        if (chore->due && (alone || chore->statement == STATEMENT_LEASE)) {
+            chore->due = false;
+            return chore->statement;
+        }
+    }
+    return NO_CHORE;
+}
+
+static int store_take_batch(struct store *store, struct store_task **batch)
+{
+    int count = 0;
+    if (store->alone.first) {
+        batch[count++] = queue_take(&store->alone);
+        return count;
+    }
+    while (count < store->settings->batch_max && store->waiting.first) {
+        if (statement_is_single(store->waiting.first->kind) && count > 0)
+            break;
+        batch[count++] = queue_take(&store->waiting);
+        if (statement_is_single(batch[count - 1]->kind))
+            break;
+    }
+    return count;
+}
+
 /* Before the loop sleeps: everything that is ready and has a lane leaves in one batch a lane. */
 static void store_send(void *owner)
 {
@@ -99,27 +131,20 @@ static void store_send(void *owner)
     struct lane *lane;
     if (!store->ready)
         store_refuse_waiting(store);
-    while ((store->alone.first || store->waiting.first || store->lease_due || store->partitions_due) &&
-           (lane = store_idle_lane(store))) {
+    while ((lane = store_idle_lane(store))) {
         struct store_task *batch[LANE_BATCH_MAX];
-        int count = 0;
-        bool partitions = store->partitions_due && !store->alone.first && !store->waiting.first;
-        bool lease = store->lease_due && !partitions;
-        if (store->alone.first)
-            batch[count++] = queue_take(&store->alone);
-        else
-            while (count < store->settings->batch_max && store->waiting.first)
-                batch[count++] = queue_take(&store->waiting);
-        store->lease_due = store->lease_due && !lease;
-        store->partitions_due = store->partitions_due && !partitions;
-        lane_send(lane, batch, count, lease, partitions);
+        int count = store_take_batch(store, batch);
+        enum statement chore = store_take_chore(store, count == 0);
+        if (count == 0 && chore == NO_CHORE)
+            return;
+        lane_send(lane, batch, count, chore);
     }
 }
 
 void store_lane_ready(struct lane *lane)
 {
     struct store *store = lane->store;
-    store->lease_due = true;
+    store->chores[0].due = true; /* the lease: time has passed */
     store_ready_update(store);
 }
 
@@ -157,6 +182,16 @@ static void store_batch_failed(struct store *store, struct store_task **batch, i
     }
 }
 
+static void store_take_done(struct store *store, struct store_task *task, const PGresult *result)
+{
+    static const struct store_answer done = {.verdict = STORE_GO};
+    struct store_taken taken;
+    for (int row = 0; row < PQntuples(result); row++)
+        if (statement_taken(result, row, &taken))
+            store->taken(store->owner, &taken);
+    store_deliver(store, task, &done);
+}
+
 static void store_run_done(struct store *store, struct store_task **tasks, const struct run *run)
 {
     struct store_answer answer;
@@ -187,27 +222,39 @@ void store_lane_done(struct lane *lane)
         store_batch_failed(store, lane->batch, count, lane->sqlstate);
         return;
     }
-    for (int i = 0; i < lane->run_count; i++)
-        if (lane->runs[i].statement < (enum statement)STORE_KIND_COUNT && lane->runs[i].count > 0)
-            store_run_done(store, lane->batch + lane->runs[i].first, &lane->runs[i]);
+    for (int i = 0; i < lane->run_count; i++) {
+        const struct run *run = &lane->runs[i];
+        if (run->statement == STATEMENT_LEASE && run->result && PQntuples(run->result) == 1)
+            store->live_workers = row_int4(run->result, 0, 0);
+        else if (run->statement == (enum statement)STORE_TAKE && run->count == 1)
+            store_take_done(store, lane->batch[run->first], run->result);
+        else if (run->statement < (enum statement)STORE_KIND_COUNT && run->count > 0)
+            store_run_done(store, lane->batch + run->first, run);
+    }
 }
 
-static void store_lease_due(void *owner)
+static void store_chore_due(void *owner)
 {
-    struct store *store = owner;
-    store->lease_due = store->ready;
-    loop_timer(store->loop, &store->lease, store->settings->lease_ms / 3, store_lease_due, store);
+    struct chore *chore = owner;
+    chore->due = true;
+    loop_timer(chore->store->loop, &chore->timer, chore->every_ms, store_chore_due, chore);
 }
 
-static void store_partitions_due(void *owner)
+static void store_start_chores(struct store *store)
 {
-    struct store *store = owner;
-    store->partitions_due = true;
-    loop_timer(store->loop, &store->partitions, PARTITIONS_EVERY_MS, store_partitions_due, store);
+    const struct chore chores[STORE_CHORES] = {
+        {.statement = STATEMENT_LEASE, .every_ms = store->settings->lease_ms / 3, .store = store},
+        {.statement = STATEMENT_PARTITIONS, .every_ms = PARTITIONS_EVERY_MS, .store = store},
+        {.statement = STATEMENT_PURGE, .every_ms = PURGE_EVERY_MS, .store = store},
+    };
+    for (int i = 0; i < STORE_CHORES; i++) {
+        store->chores[i] = chores[i];
+        store_chore_due(&store->chores[i]);
+    }
 }
 
 struct store *store_open(struct loop *loop, const struct store_settings *settings, store_answer_fn *answer,
-                         void *owner)
+                         store_taken_fn *taken, void *owner)
 {
     struct store *store = calloc(1, sizeof(*store));
     if (!store)
@@ -217,6 +264,8 @@ struct store *store_open(struct loop *loop, const struct store_settings *setting
     store->loop = loop;
     store->settings = settings;
     store->answer = answer;
+    store->taken = taken;
+    store->live_workers = 1;
     store->owner = owner;
     store->lane_count = settings->lanes;
     queue_init(&store->alone);
@@ -225,14 +274,23 @@ struct store *store_open(struct loop *loop, const struct store_settings *setting
     for (int i = 0; i < store->lane_count; i++)
         lane_open(&store->lanes[i], store, i);
     loop_before_sleep(loop, &store->hook, store_send, store);
-    store_lease_due(store);
-    store_partitions_due(store);
+    store_start_chores(store);
     return store;
 }
 
 bool store_is_ready(const struct store *store)
 {
     return store->ready;
+}
+
+int64_t store_ready_ms(const struct store *store)
+{
+    return store->ready ? loop_now_ms(store->loop) - store->ready_since_ms : 0;
+}
+
+int store_live_workers(const struct store *store)
+{
+    return store->live_workers > 1 ? store->live_workers : 1;
 }
 
 uint32_t store_pending(const struct store *store)
@@ -252,10 +310,12 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
+    if (store->worker_id != 0 && store_idle_lane(store))
+        lane_goodbye(store_idle_lane(store));
     for (int i = 0; i < store->lane_count; i++)
         lane_close(&store->lanes[i]);
     loop_untimer(store->loop, &store->delay);
-    loop_untimer(store->loop, &store->lease);
-    loop_untimer(store->loop, &store->partitions);
+    for (int i = 0; i < STORE_CHORES; i++)
+        loop_untimer(store->loop, &store->chores[i].timer);
     free(store);
 }

@@ -26,7 +26,10 @@
     X(PLAN, plan)                                                                                            \
     X(RENEW, renew)                                                                                          \
     X(NOTE, note)                                                                                            \
-    X(FINISH, finish)
+    X(FINISH, finish)                                                                                        \
+    X(PARK, park)                                                                                            \
+    X(RESTORE, restore)                                                                                      \
+    X(TAKE, take)
 
 enum store_kind {
 #define X(upper, lower) STORE_##upper,
@@ -109,6 +112,40 @@ struct store_finish {
     struct text answer;
 };
 
+/* Gives a request back unfinished; somebody takes it up again after delay_ms. */
+struct store_park {
+    uint8_t request_id[UUID_BYTES];
+    int32_t fence;
+    int32_t delay_ms;
+};
+
+/* Re-creates the intent of a request that the database has lost. */
+struct store_restore {
+    uint8_t request_id[UUID_BYTES];
+    int32_t fence;
+    int64_t agency_id;
+    struct text mode;
+    struct text route;
+    struct text account_id;
+    struct text client_id;
+    struct text product_id;
+    struct text collection_method;
+    int32_t days_until_due;
+    struct text idempotency_key;
+    uint8_t fingerprint[DIGEST_BYTES];
+    int32_t generation;
+    struct text customer_id;
+    struct text price_id;
+    int64_t amount_minor;
+    struct text currency;
+};
+
+/* Takes over what nobody works on. */
+struct store_take {
+    bool lapsed; /* also from workers whose lease has run out */
+    int32_t limit;
+};
+
 struct store_task {
     struct store_task *next;
     struct ref ref; /* whose task it is: handed back with the answer */
@@ -123,6 +160,9 @@ struct store_task {
         struct store_renew renew;
         struct store_note note;
         struct store_finish finish;
+        struct store_park park;
+        struct store_restore restore;
+        struct store_take take;
     } in;
 };
 
@@ -160,8 +200,29 @@ struct store_answer {
     struct text state;  /* of a stale finish */
 };
 
+/* A request that was taken over: its frozen plan, and how far it may have come. Views as above. */
+struct store_taken {
+    uint8_t request_id[UUID_BYTES];
+    int32_t fence;
+    struct text doing; /* create, delete, advance */
+    struct text account_id;
+    struct text client_id;
+    struct text product_id;
+    struct text collection_method;
+    int32_t days_until_due; /* STORE_NULL32: none */
+    struct text idempotency_key;
+    struct text invoice_id;
+    struct text reason;
+    int64_t created_s;
+    bool old; /* the upstream may have forgotten its keys */
+    struct store_answer plan;
+};
+
 /* task->ref tells whose it is. */
 typedef void store_answer_fn(void *owner, struct store_task *task, const struct store_answer *answer);
+
+/* Called for each request that a TAKE brought, before its answer. */
+typedef void store_taken_fn(void *owner, const struct store_taken *taken);
 
 struct store_settings {
     const char *database; /* libpq connection string */
@@ -174,6 +235,7 @@ struct store_settings {
     int lanes;
     int batch_max;
     int lease_ms;
+    int key_retention_h;
     bool allow_unsafe; /* accept a database that may lose what it confirmed (tests only) */
 };
 
@@ -182,13 +244,18 @@ struct store;
 /* Settings stay the caller's and must outlive the store. NULL when memory is out. Connects in the background.
  */
 MUST_CHECK struct store *store_open(struct loop *loop, const struct store_settings *settings,
-                                    store_answer_fn *answer, void *owner);
+                                    store_answer_fn *answer, store_taken_fn *taken, void *owner);
 bool store_is_ready(const struct store *store);
 /* kind, ref, in and calls are set by the caller. The answer always comes later, never from inside this call.
  */
 void store_submit(struct store *store, struct store_task *task);
 uint32_t store_pending(const struct store *store);
-/* Ends this worker's incarnation (its lease) if the database can be reached, and frees everything. */
+/* How long the database has been there without a break; 0 while it is away. */
+int64_t store_ready_ms(const struct store *store);
+/* Workers alive, this one included, as last heard; at least 1. */
+int store_live_workers(const struct store *store);
+/* Ends this worker's incarnation (what it holds is free at once) if the database can be reached within a
+ * second, and frees everything. */
 void store_close(struct store *store);
 
 #endif

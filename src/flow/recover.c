@@ -1,0 +1,143 @@
+#include "flow/recover.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/ending.h"
+#include "flow/gateway.h"
+#include "flow/invoice.h"
+#include "flow/lookup.h"
+#include "flow/prepare.h"
+#include "flow/step.h"
+
+#define TAKE_MAX 64
+#define BACKGROUND_MS 30000
+
+static void recovery_look(void *owner);
+
+static void look_later(struct gateway *gateway, int64_t delay_ms)
+{
+    loop_timer(gateway->loop, &gateway->recovery.timer, delay_ms, recovery_look, gateway);
+}
+
+/* Recovery takes at most half of the places that are free: new requests need some too. */
+static int32_t room(const struct gateway *gateway)
+{
+    uint32_t free = (gateway->jobs.capacity - gateway->jobs.used) / 2;
+    return (int32_t)(free < TAKE_MAX ? free : TAKE_MAX);
+}
+
+/* After a reconnect every lease looks lapsed until its worker has renewed it: nobody takes over within one
+ * lease. */
+static void recovery_look(void *owner)
+{
+    struct gateway *gateway = owner;
+    struct store_task *take = &gateway->recovery.take;
+    int32_t limit = room(gateway);
+    look_later(gateway, gateway->settings->lease_ms / 3);
+    if (gateway->draining || take->busy || limit == 0 || !store_is_ready(gateway->store))
+        return;
+    take->kind = STORE_TAKE;
+    take->in.take.lapsed = store_ready_ms(gateway->store) >= gateway->settings->lease_ms;
+    take->in.take.limit = limit;
+    gateway->recovery.taken = 0;
+    store_submit(gateway->store, take);
+}
+
+void recovery_start(struct gateway *gateway)
+{
+    look_later(gateway, gateway->settings->lease_ms / 3);
+}
+
+void recovery_stop(struct gateway *gateway)
+{
+    loop_untimer(gateway->loop, &gateway->recovery.timer);
+}
+
+void recovery_taken_all(struct gateway *gateway)
+{
+    if (gateway->recovery.taken == gateway->recovery.take.in.take.limit)
+        look_later(gateway, 0); /* there may be more */
+}
+
+/* A take that was run again tells what this worker holds already, too. */
+static bool is_known(const struct gateway *gateway, const uint8_t *request_id)
+{
+    for (uint32_t i = 0; i < gateway->jobs.capacity; i++) {
+        const struct job *job = gateway->jobs.slots[i].thing;
+        if (job && memcmp(job->request_id, request_id, UUID_BYTES) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void fill_request(struct job *job, const struct store_taken *taken)
+{
+    struct request *request = &job->request;
+    struct arena *arena = &job->arena;
+    request->route = ROUTE_ACCOUNT_INVOICES;
+    request->account_id = arena_copy(arena, taken->account_id);
+    request->client_id = arena_copy(arena, taken->client_id);
+    request->product_id = arena_copy(arena, taken->product_id);
+    request->idempotency_key = arena_copy(arena, taken->idempotency_key);
+    request->days_until_due =
+        taken->days_until_due == STORE_NULL32 ? DAYS_UNTIL_DUE_NONE : taken->days_until_due;
+    request->collection_method =
+        text_is(taken->collection_method, text_from(collection_method_name(COLLECT_BY_INVOICE)))
+            ? COLLECT_BY_INVOICE
+            : COLLECT_AUTOMATICALLY;
+}
+
+/* Whoever had it before may have attempted every step of a frozen plan. */
+static void doubt_everything(struct job *job)
+{
+    for (int step = 0; step < STEP_COUNT; step++)
+        job->unknown[step] = job->planned && step_creates((enum step)step);
+}
+
+static void resume(struct job *job, const struct store_taken *taken)
+{
+    bool has_invoice = job->plan.invoice_id.at != NULL;
+    if (has_invoice && text_is(taken->doing, TEXT("delete"))) {
+        ending_resume_delete(job, taken->reason);
+        step_enter(job, JOB_DELETING, STEP_DELETE);
+    } else if (has_invoice && text_is(taken->doing, TEXT("advance"))) {
+        step_enter(job, JOB_ADVANCING, STEP_ADVANCE);
+    } else if (!job->planned) {
+        invoice_next(job);
+    } else if (taken->old) {
+        lookup_begin(job, has_invoice ? STEP_LINES : STEP_INVOICE);
+    } else if (has_invoice) {
+        invoice_has_id(job);
+    } else {
+        /* Also when it shall be compensated: only under the same key is it certain what stands. */
+        step_enter(job, JOB_MAKING_INVOICE, STEP_INVOICE);
+    }
+}
+
+void recovery_taken(void *owner, const struct store_taken *taken)
+{
+    struct gateway *gateway = owner;
+    struct job *job;
+    gateway->recovery.taken++;
+    if (is_known(gateway, taken->request_id))
+        return;
+    job = job_new(gateway);
+    if (!job)
+        return; /* its lease is this worker's: it comes back when this worker ends */
+    memcpy(job->request_id, taken->request_id, UUID_BYTES);
+    uuid_text(job->request_id, job->request_text);
+    fill_request(job, taken);
+    job->answered = true; /* its client went with its worker */
+    job->compensate = !job_is_keyed(job);
+    job->fence = taken->fence;
+    job->planned = taken->plan.planned;
+    job->invoice_since_s = taken->created_s;
+    invoice_fill_plan(job, &taken->plan);
+    job->plan.invoice_id = arena_copy(&job->arena, taken->invoice_id);
+    doubt_everything(job);
+    LOG(LOG_INFO, "taken over", LOG_TEXT("request_id", text_from(job->request_text)),
+        LOG_INT("fence", job->fence));
+    invoice_set_deadline(job, BACKGROUND_MS);
+    resume(job, taken);
+}
