@@ -35,7 +35,8 @@ endif
 LINK_HARDENING := -pie -Wl,-z,relro,-z,now
 
 ifeq ($(SANITIZE),1)
-OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPTIMIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+            -DINVOICEGATE_TEST_BUILD
 else
 OPTIMIZE := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif

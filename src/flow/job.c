@@ -1,7 +1,10 @@
 #include "flow/job.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "flow/gateway.h"
@@ -54,10 +57,29 @@ const char *job_state_name(enum job_state state)
     return names[state];
 }
 
+#ifdef INVOICEGATE_TEST_BUILD
+/* For crash tests only, and only in their build: dies on entering the state that INVOICEGATE_CRASH_AT names,
+ * once (the file INVOICEGATE_CRASH_ONCE is made by the first to get there). */
+static void job_crash_at(enum job_state state)
+{
+    const char *wanted = getenv("INVOICEGATE_CRASH_AT"), *once = getenv("INVOICEGATE_CRASH_ONCE");
+    if (!wanted || strcmp(wanted, names[state]) != 0)
+        return;
+    if (!once || open(once, O_CREAT | O_EXCL | O_CLOEXEC, 0600) >= 0)
+        (void)kill(getpid(), SIGKILL);
+}
+#else
+static void job_crash_at(enum job_state state)
+{
+    (void)state;
+}
+#endif
+
 void job_set_state(struct job *job, enum job_state state)
 {
     CHECK(state < JOB_STATE_COUNT && (edges[job->state] & 1U << state));
     CHECK(!job->call_number && !job->task.busy);
+    job_crash_at(state);
     job->state = state;
     job->tries = 0;
 }

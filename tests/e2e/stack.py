@@ -176,13 +176,25 @@ class Stack:
 
     def sql(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """As the superuser, who sees everything."""
-        database = self.env["INVOICEGATE_AUDIT_DATABASE"].replace("user=invoicegate_auditor", "user=postgres")
-        return _query(database, statement, values)
+        return _query(self._superuser(), statement, values)
+
+    def _superuser(self) -> str:
+        return self.env["INVOICEGATE_AUDIT_DATABASE"].replace("user=invoicegate_auditor", "user=postgres")
 
     def request_row(self, request_id: str) -> dict[str, Any] | None:
         """What audit.requests knows of a Request-Id; None for nothing."""
         rows = self.audit("select * from audit.requests where request_id = %s", request_id)
         return rows[0] if rows else None
+
+    @contextlib.contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Nobody can write to this table within the block: what needs it waits."""
+        connection = psycopg2.connect(self._superuser())
+        try:
+            connection.cursor().execute(f"lock table {table} in share row exclusive mode")
+            yield
+        finally:
+            connection.close()
 
     # ---- the operator's tool
 
@@ -272,6 +284,10 @@ class Stack:
     def exchange(self, data: bytes, **how: Any) -> Answer:
         """Raw bytes on a connection of their own; one answer."""
         return wire.exchange(self.port, data, **how)
+
+    def send(self, data: bytes) -> wire.Pending:
+        """Sends a request and leaves its answer for later."""
+        return wire.Pending(self.port, data)
 
     def burst(self, requests: Iterable[bytes]) -> list[Answer]:
         """All at once; answers in the order of the requests."""

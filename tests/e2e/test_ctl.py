@@ -19,7 +19,7 @@ from ctl_database import books, ctl, new_ctl, server  # noqa: F401 -- fixtures
 COMMANDS = [
     "migrate", "agency add", "agency list", "key create", "key list", "key revoke", "account add", "account list",
     "account set", "client add", "client list", "client show", "client erase-preview", "client import", "member set",
-    "product sync", "requests", "invoices", "unresolved", "show",
+    "product sync", "requests", "invoices", "unresolved", "settle", "show",
 ]
 NO_ID = "01951d3e-7c1a-7000-8000-0242ac120002"
 
@@ -69,6 +69,10 @@ def test_help_of_a_noun_lists_its_verbs(ctl):
         (["client", "add", "c", "--agency", "1", "--name", "C", "--member", "Ada"], "NAME:EMAIL"),
         (["client", "add", "c", "--agency", "1", "--name", "C", "--member", "Ada:x:admin"], "e-mail address"),
         (["client", "add", "c", "--agency", "1", "--name", "C", "--member", ":a@b.c"], "name is empty"),
+        (["settle", "x", "--as", "failed", "--by", "a", "--why", "b"], "is no request id"),
+        (["settle", NO_ID, "--as", "created", "--by", "a", "--why", "b"], "--invoice belongs to"),
+        (["settle", NO_ID, "--as", "failed", "--by", "a"], "--why TEXT is missing"),
+        (["settle", NO_ID, "--as", "failed", "--by", "", "--why", "b"], "--by is empty"),
         (["key", "revoke", "--agency", "1", "igk_live_x"], "never the key itself"),
     ],
 )
@@ -91,6 +95,7 @@ def test_no_command_prints_the_help_and_exits_2(ctl):
         ["account", "set", "acct_9", "--agency", "1", "--default"],
         ["member", "set", "c9", "--agency", "1", "--member", "A:"],
         ["show", NO_ID],
+        ["settle", NO_ID, "--as", "failed", "--by", "a", "--why", "b"],
         ["show", "in_9"],
     ],
 )

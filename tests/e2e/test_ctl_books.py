@@ -126,9 +126,11 @@ def test_unresolved_lists_what_should_have_ended(books):
     waits = books.request("unresolved", "unresolved", 504, work="2, 'create', null")
     parked = books.request("unresolved", "unresolved", 504, work="1, 'create', now()")
     undone = books.request("open", work="1, 'delete', null")
+    given_back = books.request("unresolved", "upstream_away", 504, work="0, 'create', null")
     books.call(waits, "invoice", 10, 500, "unknown", None)
     rows = {row["request_id"]: row for row in books.ctl.json("unresolved")["data"]}
-    assert list(rows) == [waits, parked, undone]
+    assert list(rows) == [waits, parked, undone, given_back]
+    assert rows[given_back]["standing"] == "waits for a worker"
     assert "worker is gone" in rows[waits]["standing"] and rows[waits]["last_call"] == "invoice: unknown"
     assert "parked" in rows[parked]["standing"]
     assert "worker 1 has it" in rows[undone]["standing"]
@@ -140,6 +142,36 @@ def test_unresolved_leaves_out_what_is_simply_being_worked_on(books):
     assert books.ctl.json("unresolved")["data"] == []
     assert [row["request_id"] for row in books.ctl.json("unresolved", "--all")["data"]] == [young]
     assert "nothing is unresolved" in books.ctl.run("unresolved").stderr
+
+
+# ---- settle
+
+
+def test_a_parked_request_is_settled_as_failed(books):
+    request_id = books.request("unresolved", "unresolved", 504, work="1, 'create', now()")
+    books.ctl.sql(f"insert into gateway.idempotency_keys select agency_id, account_id, mode, route, idempotency_key, '\\x00', request_id from gateway.invoice_requests")
+    settled = books.ctl.json("settle", request_id, "--as", "failed", "--by", "Ada King", "--why", "nothing there")
+    assert (settled["state"], settled["reason"], settled["detail"]) == ("failed", "settled", "nothing there")
+    assert books.ctl.json("unresolved", "--all")["data"] == []
+    assert books.ctl.sql("select count(*) from gateway.idempotency_keys") == "0"
+    event = books.ctl.json("show", request_id)["events"][-1]
+    assert event["what"] == "settled_failed" and re.fullmatch(r"Ada King \(as .+\): nothing there", event["why"])
+    assert "at its end already: failed" in books.ctl.refusal(1, "settle", request_id, "--as", "failed", "--by", "A", "--why", "b")
+
+
+def test_an_abandoned_request_is_settled_as_created(books):
+    request_id = books.request("unresolved", "unresolved", 504, work="0, 'create', null")
+    settle = ["settle", request_id, "--as", "created", "--by", "Ada", "--why", "found", "--invoice"]
+    books.request("created", told=200, invoice="in_other")
+    assert "was made by request" in books.ctl.refusal(1, *settle, "in_other")
+    assert "is settled as created" in books.ctl.out(*settle, "in_9")
+    assert books.ctl.json("show", "in_9")["request_id"] == request_id
+
+
+def test_a_request_that_a_worker_has_is_not_settled(books):
+    request_id = books.request("unresolved", "unresolved", 504, work="1, 'create', null")
+    assert "worker 1 is working on" in books.ctl.refusal(1, "settle", request_id, "--as", "failed", "--by", "A", "--why", "b")
+    assert books.ctl.sql("select count(*) from gateway.work") == "1"
 
 
 # ---- show
@@ -156,6 +188,7 @@ STORIES = [
     (dict(state="open"), "nobody has it, which must not be"),
     (dict(state="unresolved", reason="unresolved", told=504, work="2, 'create', null"), "an invoice may stand upstream; its worker is gone"),
     (dict(state="unresolved", reason="unresolved", told=504, work="1, 'create', now()"), "it is parked for an operator"),
+    (dict(state="unresolved", reason="upstream_away", told=504, work="0, 'create', null"), "it was given back and waits for a worker"),
     (dict(state="unresolved", reason="compensated", told=504, work="1, 'delete', null"), "what was made of it is deleted"),
 ]
 

@@ -2,6 +2,7 @@
 
     answer = exchange(port, request_bytes("POST", "/v1/public/...", [("Authorization", key)], b"{}"))
     answers = burst(port, [bytes, bytes, ...])     # all are sent before the first answer is read
+    pending = Pending(port, bytes)                 # sent; pending.answer() or pending.leave() later
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
+import select
 import socket
 from typing import Any, Iterable
 
@@ -119,6 +121,26 @@ def exchange(port: int, data: bytes, *, half_close: bool = False, timeout_s: flo
         except (BrokenPipeError, ConnectionResetError):
             pass  # it has answered already and does not want the rest
         return read_answer(sock, data.split(b" ", 1)[0].decode("latin-1"))
+
+
+class Pending:
+    """A request that was sent and whose answer nobody has read yet."""
+
+    def __init__(self, port: int, data: bytes, timeout_s: float = PATIENCE_S):
+        self.sock = connect(port, timeout_s)
+        self.sock.sendall(data)
+
+    def answer(self) -> Answer:
+        with self.sock:
+            return read_answer(self.sock)
+
+    def leave(self) -> None:
+        """The client goes without waiting."""
+        self.sock.close()
+
+    def is_answered_within(self, seconds: float) -> bool:
+        """Whether anything arrives within this time; it stays unread."""
+        return bool(select.select([self.sock], [], [], seconds)[0])
 
 
 def burst(port: int, requests: Iterable[bytes], timeout_s: float = PATIENCE_S) -> list[Answer]:
