@@ -79,10 +79,15 @@ bool object_true(struct json_object *object, const char *path)
     return value && json_object_is_type(value, json_type_boolean) && json_object_get_boolean(value);
 }
 
+bool object_is_array(struct json_object *object, const char *path)
+{
+    struct json_object *value = object_at(object, path);
+    return value && json_object_is_type(value, json_type_array);
+}
+
 size_t object_count(struct json_object *object, const char *path)
 {
-    struct json_object *array = object_at(object, path);
-    return array && json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+    return object_is_array(object, path) ? json_object_array_length(object_at(object, path)) : 0;
 }
 
 struct json_object *object_element(struct json_object *object, const char *path, size_t index)

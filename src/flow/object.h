@@ -21,6 +21,7 @@ struct json_object *object_at(struct json_object *object, const char *path);
 struct text object_text(struct json_object *object, const char *path);
 MUST_CHECK bool object_int64(struct json_object *object, const char *path, int64_t *value);
 bool object_true(struct json_object *object, const char *path);
+bool object_is_array(struct json_object *object, const char *path);
 /* Elements of the array at path; 0 when there is none. */
 size_t object_count(struct json_object *object, const char *path);
 struct json_object *object_element(struct json_object *object, const char *path, size_t index);

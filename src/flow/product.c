@@ -12,8 +12,11 @@ static struct text lower_currency(struct arena *arena, struct text currency)
     char *at = arena_alloc(arena, CURRENCY_BYTES + 1);
     if (!at)
         return TEXT_NONE;
-    for (size_t i = 0; i < CURRENCY_BYTES; i++)
-        at[i] = (char)(copy.at[i] >= 'A' && copy.at[i] <= 'Z' ? copy.at[i] + 32 : copy.at[i]);
+    for (size_t i = 0; i < CURRENCY_BYTES; i++) {
+        at[i] = (char)(copy.at[i] | 0x20);
+        if (at[i] < 'a' || at[i] > 'z')
+            return TEXT_NONE;
+    }
     at[CURRENCY_BYTES] = '\0';
     return (struct text){at, CURRENCY_BYTES};
 }
@@ -31,7 +34,7 @@ static enum price_verdict price_take(struct json_object *object, struct arena *a
         return PRODUCT_NONSENSE;
     if (!object_int64(object, "unit_amount", &price->amount_minor))
         return PRICE_WITHOUT_AMOUNT;
-    return PRICE_FOUND;
+    return price->amount_minor < 0 ? PRODUCT_NONSENSE : PRICE_FOUND;
 }
 
 enum price_verdict price_of_product(struct json_object *product, struct arena *arena, struct price *price)
@@ -47,7 +50,7 @@ enum price_verdict price_of_product(struct json_object *product, struct arena *a
 enum price_verdict price_of_list(struct json_object *list, struct arena *arena, struct price *price)
 {
     size_t count = object_count(list, "data");
-    if (!object_at(list, "data"))
+    if (!object_is_array(list, "data"))
         return PRODUCT_NONSENSE;
     if (count == 0)
         return PRICE_NONE;

@@ -69,7 +69,7 @@ static bool is_sound(enum step step, struct json_object *object)
     if (!object)
         return false;
     if (step == STEP_PRICES || step == STEP_LOOKUP)
-        return object_at(object, "data") != NULL;
+        return object_is_array(object, "data");
     return object_id_valid(object_text(object, "id"));
 }
 

@@ -218,6 +218,7 @@ static void another_type_counts_as_absent(void **state)
         if (values[i].is_number)
             assert_true(number == values[i].number);
         assert_int_equal(object_true(object, "v"), values[i].is_true);
+        assert_int_equal(object_is_array(object, "v"), values[i].value[0] == '[');
         assert_int_equal(object_count(object, "v"), values[i].count);
         assert_null(object_element(object, "v", values[i].count));
         object_free(object);
