@@ -16,6 +16,8 @@
 #define IO_TIMEOUT_MS 2000
 #define ANSWER_MAX_BYTES (1024 * 1024)
 #define DRAIN_LOOK_MS 50
+#define OPEN_LOOK_MS 5
+#define OPEN_PATIENCE_MS 2000
 #define CHECK_LOOK_MS 10
 #define CHECK_PATIENCE_MS 6000
 
@@ -25,7 +27,7 @@ struct worker {
     struct store_settings store_settings;
     struct gateway_settings gateway_settings;
     struct gateway gateway;
-    struct timer look; /* how far a drain or a check has come */
+    struct timer look; /* how far the start, a drain or a check has come */
     int64_t patience_until_ms;
     bool checking; /* --check: look, tell, leave */
     int status;
@@ -53,7 +55,8 @@ static int usage(FILE *out)
 static void drain_look(void *owner)
 {
     struct worker *worker = owner;
-    bool idle = front_connections(worker->gateway.front) == 0 && gateway_inflight(&worker->gateway) == 0;
+    struct front *front = worker->gateway.front; /* none when the signal came early */
+    bool idle = (!front || front_connections(front) == 0) && gateway_inflight(&worker->gateway) == 0;
     if (idle || loop_now_ms(worker->loop) >= worker->patience_until_ms)
         loop_stop(worker->loop);
     else
@@ -68,7 +71,8 @@ static void on_signal(void *owner, int number)
     LOG(LOG_INFO, "draining", LOG_INT("signal", number));
     worker->gateway.draining = true;
     worker->patience_until_ms = loop_now_ms(worker->loop) + worker->config.drain_ms;
-    front_drain(worker->gateway.front);
+    if (worker->gateway.front)
+        front_drain(worker->gateway.front);
     drain_look(worker);
 }
 
@@ -154,6 +158,20 @@ static bool stdin_listens(void)
     return getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
 }
 
+/* A worker that has just begun would refuse whom it could serve a moment later: it opens once the database
+ * can be used. Without one it opens all the same after a while, to say so. */
+static void open_look(void *owner)
+{
+    struct worker *worker = owner;
+    if (!store_is_ready(worker->gateway.store) && loop_now_ms(worker->loop) < worker->patience_until_ms) {
+        loop_timer(worker->loop, &worker->look, OPEN_LOOK_MS, open_look, worker);
+    } else if (!open_front(worker)) {
+        fprintf(stderr, "invoicegate: cannot start: out of memory or descriptors\n");
+        worker->status = EXIT_FAILURE;
+        loop_stop(worker->loop);
+    }
+}
+
 /* Start-up order: signals before any library can take them; the front door last, when all behind it stands.
  */
 static bool start(struct worker *worker)
@@ -176,8 +194,10 @@ static bool start(struct worker *worker)
         loop_timer(worker->loop, &worker->look, 0, check_look, worker);
         return true;
     }
-    if (!open_upstream(worker) || !open_front(worker))
+    if (!open_upstream(worker))
         return false;
+    worker->patience_until_ms = loop_now_ms(worker->loop) + OPEN_PATIENCE_MS;
+    open_look(worker);
     recovery_start(&worker->gateway);
     return true;
 }
