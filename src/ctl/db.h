@@ -14,7 +14,9 @@
 struct db {
     PGconn *connection; /* NULL until opened */
     bool failed;
-    char sqlstate[6]; /* of the statement that failed, "" when there is none */
+    int error_position; /* in characters from 1 into the statement that failed, 0 where the server names none
+                         */
+    char sqlstate[6];   /* of the statement that failed, "" when there is none */
 };
 
 struct db_param {

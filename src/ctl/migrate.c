@@ -155,6 +155,26 @@ static bool run_file(struct ctl *ctl, const struct migration *file)
     return done;
 }
 
+/* The line of a position in characters, both from 1. */
+static int line_of(const char *text, int position)
+{
+    int line = 1;
+    for (int characters = 1; *text && characters < position; text++) {
+        line += *text == '\n';
+        characters += (text[1] & 0xc0) != 0x80; /* not inside of a UTF-8 character */
+    }
+    return line;
+}
+
+static void say_not_applied(const struct ctl *ctl, const struct migration *file)
+{
+    if (ctl->db.error_position > 0)
+        say_error("migration %03d_%s.sql was not applied because of its line %d; nothing of it remains",
+                  file->version, file->name, line_of(file->sql, ctl->db.error_position));
+    else
+        say_error("migration %03d_%s.sql was not applied; nothing of it remains", file->version, file->name);
+}
+
 static bool apply(struct ctl *ctl, const struct migration *file)
 {
     bool had_events;
@@ -171,7 +191,7 @@ static bool apply(struct ctl *ctl, const struct migration *file)
     if (db_commit(&ctl->db))
         return true;
 failed:
-    say_error("migration %03d_%s.sql was not applied; nothing of it remains", file->version, file->name);
+    say_not_applied(ctl, file);
     return false;
 }
 

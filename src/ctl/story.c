@@ -17,7 +17,7 @@ static const char plan_sql[] = {
 
 static const char work_sql[] = {
     "select w.doing, w.worker_id, w.fence, w.take_overs, w.parked_at, w.due_at, k.host, k.pid, "
-    "k.lease_until, "
+    "k.lease_until, k.worker_id is not null as held, "
     "       coalesce(k.ended_at is null and k.lease_until >= now(), false) as worker_lives "
     "from gateway.work w left join gateway.workers k using (worker_id) where w.request_id = $1::uuid"};
 

@@ -226,6 +226,13 @@ def test_a_migration_that_fails_can_be_mended_and_run_again(ctl, tmp_path, text,
     assert applied(ctl)[-2:] == ["900", "901"]
 
 
+def test_a_mistake_in_a_migration_is_named_by_its_line(ctl, tmp_path, sql):
+    directory = copied(sql, tmp_path)
+    (directory / "900_bad.sql").write_text("-- é\nselect 1;\nselect nothing\n  from nowhere;\n")
+    told = ctl.run("migrate", "--sql", str(directory), code=4).stderr
+    assert "900_bad.sql was not applied because of its line 4" in told
+
+
 def test_a_role_left_set_by_a_file_does_not_reach_the_next(ctl, tmp_path, sql):
     directory = copied(sql, tmp_path)
     (directory / "900_role.sql").write_text("set role invoicegate_worker;")
