@@ -186,11 +186,17 @@ check: ## all quick checks: build, format, rules, unit and end-to-end tests
 check-slow: check ## check, and what takes longer
 	$(STAGE) 'build with clang'
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=build/clang all
+	$(STAGE) 'a bare machine'
+	@$(MAKE) --no-print-directory bare CHECK=1
 
 bench: ## invoices/s, latencies, CPU time and memory under load (QUICK=1, WORKERS; all runs in .run/bench.json)
 	@tests/stack/deps.sh tests/bench/packages
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(PYTHON) tests/bench/bench.py
+
+bare: ## make demo on a bare Debian 12 in a directory (root only; CHECK=1 runs make check there, too)
+	@tests/stack/deps.sh tests/bare/packages
+	@CHECK=$(CHECK) tests/bare/bare-machine.sh
 
 check-deps:
 	@tests/stack/deps.sh --check || tests/stack/deps.sh
