@@ -46,6 +46,8 @@ static const struct setting settings[] = {
      "longest wait for one answer of the upstream"},
     {"MAX_INFLIGHT", SETTING_NUMBER, AT(max_inflight), "4096", 1, 65536,
      "requests that one worker works on at once"},
+    {"ACCOUNT_POSTS_PER_S", SETTING_NUMBER, AT(account_posts_per_s), "25", 0, 10000,
+     "POSTs a second for one account, over all workers; 0: no limit"},
     {"LEASE_MS", SETTING_NUMBER, AT(lease_ms), "15000", 500, 600000,
      "after this silence of a worker others take its requests over"},
     {"KEY_RETENTION_H", SETTING_NUMBER, AT(key_retention_h), "24", 24, 8760,

@@ -32,6 +32,7 @@ struct config {
     int connect_timeout_ms;
     int call_timeout_ms;
     int max_inflight;
+    int account_posts_per_s;
     int lease_ms;
     int key_retention_h;
     int drain_ms;

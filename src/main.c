@@ -182,6 +182,7 @@ static bool start(struct worker *worker)
         .deadline_ms = config->deadline_ms,
         .max_inflight = (uint32_t)config->max_inflight,
         .lease_ms = config->lease_ms,
+        .account_posts_per_s = config->account_posts_per_s,
     };
     worker->loop = loop_new();
     if (!worker->loop || !loop_signals(worker->loop, on_signal, worker) ||

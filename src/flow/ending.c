@@ -45,7 +45,7 @@ static void answer_ending(struct job *job)
     if (job->answered)
         return;
     if (reason) {
-        http.retry_after_s = reason->retry_after_s;
+        http.retry_after_s = job->ending.retry_after_s ? job->ending.retry_after_s : reason->retry_after_s;
         http.body = response_error(&job->arena, job->ending.message);
     } else {
         http.body = job->answer;
@@ -125,6 +125,13 @@ static void set_ending(struct job *job, const char *word)
 void ending_fail(struct job *job, const char *reason)
 {
     set_ending(job, reason);
+    fail(job);
+}
+
+void ending_shed(struct job *job, const char *reason, int64_t wait_ms)
+{
+    set_ending(job, reason);
+    job->ending.retry_after_s = (int)((wait_ms + 999) / 1000);
     fail(job);
 }
 

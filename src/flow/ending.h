@@ -11,6 +11,8 @@ struct json_object;
 void ending_created(struct job *job);
 /* We or circumstances gave up. A draft that stands is deleted first. reason is a word of flow/reasons. */
 void ending_fail(struct job *job, const char *reason);
+/* The same before anything was called: we stay away from the upstream for so long. */
+void ending_shed(struct job *job, const char *reason, int64_t wait_ms);
 /* A rule that needed the upstream's data refuses it; nothing was forwarded. */
 void ending_refuse(struct job *job, const char *reason);
 /* The upstream said no (or was never reached): what that means for the client. A draft that stands is

@@ -12,7 +12,8 @@
 bool gateway_init(struct gateway *gateway, struct loop *loop, const struct gateway_settings *settings)
 {
     *gateway = (struct gateway){.loop = loop, .settings = settings};
-    return slots_init(&gateway->jobs, settings->max_inflight);
+    return slots_init(&gateway->jobs, settings->max_inflight) &&
+           traffic_init(&gateway->traffic, settings->account_posts_per_s);
 }
 
 uint32_t gateway_inflight(const struct gateway *gateway)
@@ -115,5 +116,6 @@ void gateway_free(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->jobs.capacity; i++)
         if (gateway->jobs.slots && gateway->jobs.slots[i].thing)
             job_free(gateway->jobs.slots[i].thing);
+    traffic_free(&gateway->traffic);
     slots_free(&gateway->jobs);
 }

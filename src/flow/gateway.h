@@ -6,6 +6,7 @@
 #include "base/slots.h"
 #include "flow/job.h"
 #include "flow/recover.h"
+#include "flow/traffic.h"
 #include "front/conn.h"
 #include "store/store.h"
 #include "upstream/upstream.h"
@@ -15,6 +16,7 @@ struct gateway_settings {
     int deadline_ms;
     uint32_t max_inflight;
     int lease_ms;
+    int account_posts_per_s;
 };
 
 struct gateway {
@@ -25,6 +27,7 @@ struct gateway {
     struct upstream *upstream;
     struct slots jobs;
     struct recovery recovery;
+    struct traffic traffic;
     bool draining;
 };
 

@@ -44,6 +44,7 @@ struct ending {
     const char *reason; /* NULL while nothing speaks against success; a word of flow/reasons */
     int status;
     struct text message; /* in the arena or a literal */
+    int retry_after_s;   /* 0: as the reason says */
     bool pin;            /* the upstream decided it for good: it belongs to the client's key */
 };
 
@@ -77,6 +78,8 @@ struct job {
     struct call call;
     uint32_t call_number; /* 0: none */
     struct timer backoff;
+    bool called;              /* some call was made for the job */
+    bool reserved;            /* the next POST has its place in the account's budget */
     int tries;                /* of this step since it was entered */
     int attempts[STEP_COUNT]; /* over the job's life, for the audit */
     bool unknown[STEP_COUNT]; /* an attempt of the step may have happened */

@@ -22,15 +22,62 @@ int64_t step_backoff_ms(int tries, int retry_after_s, uint32_t random)
     return delay_ms > retry_after_s * 1000L ? delay_ms : retry_after_s * 1000L;
 }
 
+static void step_send(void *owner);
+
+static void send_later(struct job *job, int64_t delay_ms)
+{
+    loop_timer(job->gateway->loop, &job->backoff, delay_ms, step_send, job);
+}
+
+/* A request that has called nobody yet and whose client waits can be told at once; others wait their time. */
+static bool is_fresh(const struct job *job)
+{
+    return !job->called && !job->answered;
+}
+
+static bool is_post(enum step step)
+{
+    return step_creates(step) && step != STEP_DELETE;
+}
+
+/* Whether the account's breaker and budget let the call go now. If not, it goes later or its request has
+ * ended. */
+static bool may_go(struct job *job)
+{
+    struct gateway *gateway = job->gateway;
+    int64_t now_ms = loop_now_ms(gateway->loop);
+    int64_t wait_ms = traffic_wait_ms(&gateway->traffic, now_ms, job->plan.mode, job->plan.account_id);
+    const char *reason = "upstream_away";
+    bool refuse = wait_ms > 0;
+    if (wait_ms == 0 && is_post(job->step) && !job->reserved) {
+        wait_ms = traffic_reserve_ms(&gateway->traffic, now_ms, store_live_workers(gateway->store),
+                                     job->plan.mode, job->plan.account_id);
+        job->reserved = true;
+        reason = "upstream_limit";
+        refuse = wait_ms > gateway->settings->deadline_ms / 2;
+    }
+    if (wait_ms == 0)
+        return true;
+    if (is_fresh(job) && refuse)
+        ending_shed(job, reason, wait_ms);
+    else
+        send_later(job, wait_ms);
+    return false;
+}
+
 static void step_send(void *owner)
 {
     struct job *job = owner;
     struct gateway *gateway = job->gateway;
+    if (!may_go(job))
+        return;
     if (!upstream_start(gateway->upstream, job->ref, &job->call, &job->call_number)) {
         job->call_number = 0;
-        loop_timer(gateway->loop, &job->backoff, NO_SLOT_RETRY_MS, step_send, job);
+        send_later(job, NO_SLOT_RETRY_MS);
         return;
     }
+    job->called = true;
+    job->reserved = false;
     job->attempts[job->step]++;
 }
 
@@ -46,7 +93,7 @@ void step_start(struct job *job, enum step step)
 
 void step_again(struct job *job, int64_t delay_ms)
 {
-    loop_timer(job->gateway->loop, &job->backoff, delay_ms, step_send, job);
+    send_later(job, delay_ms);
 }
 
 void step_stop(struct job *job)
@@ -113,6 +160,8 @@ void step_replied(struct job *job, const struct reply *reply)
     struct decision decision = outcome_decide(job->step, &facts, job->unknown[job->step]);
     uint32_t random = 0;
     job->call_number = 0;
+    traffic_tell(&job->gateway->traffic, loop_now_ms(job->gateway->loop), job->plan.mode,
+                 job->plan.account_id, &facts, reply->retry_after_s);
     job_add_call(job, reply, decision.outcome);
     log_attempt(job, reply, decision.outcome);
     job->unknown[job->step] = decision.outcome == OUTCOME_UNKNOWN;
