@@ -25,7 +25,7 @@ comment on column audit.requests.created_at is 'When the intent was committed.';
 comment on column audit.requests.finished_at is 'When the request reached created, failed or refused; null while open or unresolved.';
 comment on column audit.requests.agency_id is 'The agency whose key was used.';
 comment on column audit.requests.account_id is 'The connected account, as the upstream names it.';
-comment on column audit.requests.client_id is 'The agency''s client to be billed; null when the body was refused.';
+comment on column audit.requests.client_id is 'The agency''s client to be billed; null when the body named none that could be one.';
 comment on column audit.requests.product_id is 'The upstream product to be billed.';
 comment on column audit.requests.route is 'Which call: account_invoices.';
 comment on column audit.requests.mode is 'live or test, by the key.';
@@ -40,7 +40,7 @@ comment on column audit.requests.idempotency_key is 'The client''s Idempotency-K
 comment on column audit.requests.key_id is 'The API key that was used, by its number.';
 comment on column audit.requests.customer_id is 'The upstream customer of the plan.';
 comment on column audit.requests.price_id is 'The upstream price of the plan.';
-comment on column audit.requests.collection_method is 'charge_automatically or send_invoice.';
+comment on column audit.requests.collection_method is 'charge_automatically or send_invoice; null when the body was refused.';
 comment on column audit.requests.days_until_due is 'With send_invoice: days until the invoice is due.';
 
 create view audit.invoices as

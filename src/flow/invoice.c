@@ -30,7 +30,8 @@ void invoice_start(struct job *job)
         .account_id = request->account_id,
         .client_id = request->client_id,
         .product_id = request->product_id,
-        .collection_method = text_from(collection_method_name(request->collection_method)),
+        .collection_method =
+            request->body.status ? TEXT_NONE : text_from(collection_method_name(request->collection_method)),
         .days_until_due = request->days_until_due >= 0 ? request->days_until_due : STORE_NULL32,
         .idempotency_key = request->idempotency_key,
         .refusal_status = request->body.status,
