@@ -35,6 +35,9 @@ struct config {
     int account_posts_per_s;
     int lease_ms;
     int key_retention_h;
+    int background_ms;
+    int park_ms;
+    int lookup_pause_ms;
     int drain_ms;
     int database_lanes;
     int batch_max;

@@ -182,6 +182,9 @@ static bool start(struct worker *worker)
         .deadline_ms = config->deadline_ms,
         .max_inflight = (uint32_t)config->max_inflight,
         .lease_ms = config->lease_ms,
+        .background_ms = config->background_ms,
+        .park_ms = config->park_ms,
+        .lookup_pause_ms = config->lookup_pause_ms,
         .account_posts_per_s = config->account_posts_per_s,
     };
     worker->loop = loop_new();

@@ -9,7 +9,6 @@
 #include "front/response.h"
 
 #define MESSAGE_MAX_BYTES 500
-#define PARK_MS 15000
 
 static void answer(struct job *job, struct http_answer *http)
 {
@@ -266,7 +265,7 @@ void ending_stored(struct job *job, const struct store_answer *stored)
 void ending_park(struct job *job)
 {
     struct store_park *in = &job->task.in.park;
-    *in = (struct store_park){.fence = job->fence, .delay_ms = PARK_MS};
+    *in = (struct store_park){.fence = job->fence, .delay_ms = job->gateway->settings->park_ms};
     memcpy(in->request_id, job->request_id, UUID_BYTES);
     LOG(LOG_WARNING, "parked: taken up again later", LOG_TEXT("request_id", text_from(job->request_text)),
         LOG_TEXT("state", text_from(job_state_name(job->state))));

@@ -16,6 +16,9 @@ struct gateway_settings {
     int deadline_ms;
     uint32_t max_inflight;
     int lease_ms;
+    int background_ms;   /* how long memory waits once nobody else does */
+    int park_ms;         /* then PostgreSQL, until somebody takes it up again */
+    int lookup_pause_ms; /* between two looks for an invoice */
     int account_posts_per_s;
 };
 

@@ -17,7 +17,6 @@
 #include "front/response.h"
 
 #define DELETE_RETRY_MS 5000
-#define BACKGROUND_MS 30000 /* how long memory waits once nobody else does */
 
 /* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
  * way. */
@@ -317,7 +316,7 @@ static void expire_in_background(struct job *job)
         step_stop(job);
         ending_park(job);
     } else {
-        invoice_set_deadline(job, BACKGROUND_MS);
+        invoice_set_deadline(job, job->gateway->settings->background_ms);
     }
 }
 
@@ -335,7 +334,7 @@ void invoice_expired(struct job *job)
             job->compensate = !job_is_keyed(job);
             ending_answer_unresolved(job);
         }
-        invoice_set_deadline(job, BACKGROUND_MS);
+        invoice_set_deadline(job, job->gateway->settings->background_ms);
     }
 }
 

@@ -5,12 +5,12 @@
 
 #include "base/log.h"
 #include "flow/ending.h"
+#include "flow/gateway.h"
 #include "flow/invoice.h"
 #include "flow/object.h"
 #include "flow/product.h"
 #include "flow/step.h"
 
-#define SECOND_LOOK_MS 60000
 #define CLOCK_MARGIN_S 300 /* between the upstream's clock and ours */
 #define RETRY_MS 5000
 
@@ -43,13 +43,13 @@ static void found(struct job *job, struct json_object *invoice)
         invoice_has_id(job);
 }
 
-/* Absent once may be early; absent twice, a minute apart, is absent. */
+/* Absent once may be early; absent twice, a pause apart, is absent. */
 static void absent(struct job *job)
 {
     job->plan.list_cursor = TEXT_NONE;
     if (++job->lookups < 2) {
         if (call_make(STEP_LOOKUP, &job->plan, &job->arena, &job->call))
-            step_again(job, SECOND_LOOK_MS);
+            step_again(job, job->gateway->settings->lookup_pause_ms);
         else
             ending_fail(job, "internal");
         return;

@@ -11,7 +11,6 @@
 #include "flow/step.h"
 
 #define TAKE_MAX 64
-#define BACKGROUND_MS 30000
 
 static void recovery_look(void *owner);
 
@@ -138,6 +137,6 @@ void recovery_taken(void *owner, const struct store_taken *taken)
     doubt_everything(job);
     LOG(LOG_INFO, "taken over", LOG_TEXT("request_id", text_from(job->request_text)),
         LOG_INT("fence", job->fence));
-    invoice_set_deadline(job, BACKGROUND_MS);
+    invoice_set_deadline(job, gateway->settings->background_ms);
     resume(job, taken);
 }
