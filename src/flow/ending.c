@@ -141,7 +141,7 @@ void ending_refuse(struct job *job, const char *reason)
 }
 
 /* The upstream's own sentence, if it may be passed on; ours otherwise. */
-static struct text upstream_message(struct job *job, struct json_object *object)
+static struct text upstream_message(struct job *job, struct object object)
 {
     struct text message = object_text(object, "error.message");
     if (!message.at || message.length == 0 || message.length > MESSAGE_MAX_BYTES)
@@ -168,7 +168,7 @@ static const char *failure_word(struct decision decision, const struct reply *re
 }
 
 void ending_upstream_failed(struct job *job, struct decision decision, const struct reply *reply,
-                            struct json_object *object)
+                            struct object object)
 {
     const char *word = failure_word(decision, reply);
     set_ending(job, word);

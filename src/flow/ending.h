@@ -4,8 +4,7 @@
 #define INVOICEGATE_FLOW_ENDING_H
 
 #include "flow/job.h"
-
-struct json_object;
+#include "flow/object.h"
 
 /* The invoice is whole: record it, then answer 200. */
 void ending_created(struct job *job);
@@ -18,7 +17,7 @@ void ending_refuse(struct job *job, const char *reason);
 /* The upstream said no (or was never reached): what that means for the client. A draft that stands is
  * deleted. */
 void ending_upstream_failed(struct job *job, struct decision decision, const struct reply *reply,
-                            struct json_object *object);
+                            struct object object);
 /* The draft is deleted, or (stands) can no longer be. */
 void ending_deleted(struct job *job, bool stands);
 /* The lost intent is written again. */

@@ -9,9 +9,12 @@
 #include "flow/reasons.h"
 #include "flow/step.h"
 
+#define SCRATCH_MAX_BYTES (32 * 1024 * 1024)
+
 bool gateway_init(struct gateway *gateway, struct loop *loop, const struct gateway_settings *settings)
 {
     *gateway = (struct gateway){.loop = loop, .settings = settings};
+    arena_init(&gateway->scratch, SCRATCH_MAX_BYTES);
     return slots_init(&gateway->jobs, settings->max_inflight) &&
            traffic_init(&gateway->traffic, settings->account_posts_per_s);
 }
@@ -117,5 +120,6 @@ void gateway_free(struct gateway *gateway)
         if (gateway->jobs.slots && gateway->jobs.slots[i].thing)
             job_free(gateway->jobs.slots[i].thing);
     traffic_free(&gateway->traffic);
+    arena_free(&gateway->scratch);
     slots_free(&gateway->jobs);
 }

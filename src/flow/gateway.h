@@ -31,6 +31,7 @@ struct gateway {
     struct slots jobs;
     struct recovery recovery;
     struct traffic traffic;
+    struct arena scratch; /* what one answer of the upstream is read into */
     bool draining;
 };
 

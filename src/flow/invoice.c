@@ -93,14 +93,14 @@ static void enter_invoice(struct job *job)
     step_enter(job, JOB_MAKING_INVOICE, STEP_INVOICE);
 }
 
-static bool customer_is_gone(const struct reply *reply, struct json_object *object)
+static bool customer_is_gone(const struct reply *reply, struct object object)
 {
     return (reply->status == 400 || reply->status == 404) &&
            text_is(object_text(object, "error.code"), TEXT("resource_missing")) &&
            text_is(object_text(object, "error.param"), TEXT("customer"));
 }
 
-static void keep_invoice(struct job *job, const struct reply *reply, struct json_object *object)
+static void keep_invoice(struct job *job, const struct reply *reply, struct object object)
 {
     job->plan.invoice_id = arena_copy(&job->arena, object_text(object, "id"));
     job->invoice_object = arena_copy(&job->arena, reply->body);
@@ -115,7 +115,7 @@ static void keep_invoice(struct job *job, const struct reply *reply, struct json
 }
 
 static void invoice_made(struct job *job, struct decision decision, const struct reply *reply,
-                         struct json_object *object)
+                         struct object object)
 {
     if (decision.outcome == OUTCOME_OK) {
         keep_invoice(job, reply, object);
@@ -140,7 +140,7 @@ void invoice_has_id(struct job *job)
 }
 
 static void lines_added(struct job *job, struct decision decision, const struct reply *reply,
-                        struct json_object *object)
+                        struct object object)
 {
     if (decision.outcome == OUTCOME_OK)
         invoice_has_lines(job, reply, object);
@@ -150,7 +150,7 @@ static void lines_added(struct job *job, struct decision decision, const struct 
         ending_upstream_failed(job, decision, reply, object);
 }
 
-static void write_answer(struct job *job, struct json_object *object)
+static void write_answer(struct job *job, struct object object)
 {
     struct invoice_answer invoice = {
         .id = job->plan.invoice_id,
@@ -168,7 +168,7 @@ static void write_answer(struct job *job, struct json_object *object)
 }
 
 /* 7. It must bill what was frozen, or it must not stand. */
-void invoice_has_lines(struct job *job, const struct reply *reply, struct json_object *object)
+void invoice_has_lines(struct job *job, const struct reply *reply, struct object object)
 {
     bool matches = invoice_matches(object, &job->plan);
     if (!matches) {
@@ -203,7 +203,7 @@ void invoice_decide_advance(struct job *job)
 }
 
 static void advanced(struct job *job, struct decision decision, const struct reply *reply,
-                     struct json_object *object)
+                     struct object object)
 {
     if (decision.outcome == OUTCOME_OK) {
         keep_invoice(job, reply, object);
@@ -270,7 +270,7 @@ void invoice_stored(struct job *job, const struct store_answer *answer)
 }
 
 void invoice_called(struct job *job, struct decision decision, const struct reply *reply,
-                    struct json_object *object)
+                    struct object object)
 {
     switch (job->state) {
     case JOB_READING_PRODUCT:

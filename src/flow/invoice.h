@@ -3,8 +3,7 @@
 #define INVOICEGATE_FLOW_INVOICE_H
 
 #include "flow/job.h"
-
-struct json_object;
+#include "flow/object.h"
 
 /* Whatever comes next for a job whose intent is recorded. */
 void invoice_next(struct job *job);
@@ -16,11 +15,11 @@ void invoice_fill_plan(struct job *job, const struct store_answer *answer);
 void invoice_stored(struct job *job, const struct store_answer *answer);
 /* The step under way is decided; object is the answer's JSON, or NULL. */
 void invoice_called(struct job *job, struct decision decision, const struct reply *reply,
-                    struct json_object *object);
+                    struct object object);
 /* The invoice's id is known (made just now, or found by look-up): on to its line. */
 void invoice_has_id(struct job *job);
 /* Its line is there: on to the check. */
-void invoice_has_lines(struct job *job, const struct reply *reply, struct json_object *object);
+void invoice_has_lines(struct job *job, const struct reply *reply, struct object object);
 void invoice_decide_advance(struct job *job);
 /* The deadline has passed: whoever still waits is told the truth now; what nobody waits for is parked. */
 void invoice_expired(struct job *job);

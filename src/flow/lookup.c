@@ -1,6 +1,5 @@
 #include "flow/lookup.h"
 
-#include <json-c/json_object.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -24,13 +23,10 @@ void lookup_begin(struct job *job, enum step sought)
     step_enter(job, JOB_LOOKING_UP, STEP_LOOKUP);
 }
 
-/* A found invoice is a whole answer by itself: its bytes are written out again and go the usual way. */
-static void found(struct job *job, struct json_object *invoice)
+/* A found invoice is a whole answer by itself: its bytes go the usual way. */
+static void found(struct job *job, struct object invoice)
 {
-    struct reply reply = {.transport = TRANSPORT_ANSWERED, .status = 200};
-    size_t length = 0;
-    const char *bytes = json_object_to_json_string_length(invoice, JSON_C_TO_STRING_PLAIN, &length);
-    reply.body = (struct text){bytes, length};
+    struct reply reply = {.transport = TRANSPORT_ANSWERED, .status = 200, .body = object_bytes(invoice)};
     LOG(LOG_WARNING, "found by look-up", LOG_TEXT("request_id", text_from(job->request_text)),
         LOG_TEXT("invoice_id", object_text(invoice, "id")));
     job->unknown[job->sought] = false;
@@ -59,7 +55,7 @@ static void absent(struct job *job)
 }
 
 void lookup_replied(struct job *job, struct decision decision, const struct reply *reply,
-                    struct json_object *object)
+                    struct object object)
 {
     size_t count = object_count(object, "data");
     (void)reply;
@@ -68,7 +64,7 @@ void lookup_replied(struct job *job, struct decision decision, const struct repl
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        struct json_object *invoice = object_element(object, "data", i);
+        struct object invoice = object_element(object, "data", i);
         if (invoice_is_ours(invoice, &job->plan) && object_id_valid(object_text(invoice, "id"))) {
             found(job, invoice);
             return;

@@ -5,12 +5,11 @@
 #define INVOICEGATE_FLOW_LOOKUP_H
 
 #include "flow/job.h"
-
-struct json_object;
+#include "flow/object.h"
 
 /* sought: the step in doubt, INVOICE or LINES. */
 void lookup_begin(struct job *job, enum step sought);
 void lookup_replied(struct job *job, struct decision decision, const struct reply *reply,
-                    struct json_object *object);
+                    struct object object);
 
 #endif

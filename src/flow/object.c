@@ -1,99 +1,100 @@
 #include "flow/object.h"
 
-#include <json-c/json.h>
 #include <string.h>
 
-#include "base/utf8.h"
-
-#define DEPTH_MAX 32
-
-struct json_object *object_read(struct text body)
+struct object object_read(struct tokens *tokens, struct arena *arena, struct text body)
 {
-    struct json_tokener *tokener;
-    struct json_object *object;
-    /* json-c would take a NUL for the end and pass over what follows. */
-    if (body.length == 0 || body.length > INT32_MAX || memchr(body.at, '\0', body.length))
-        return NULL;
-    tokener = json_tokener_new_ex(DEPTH_MAX);
-    if (!tokener)
-        return NULL;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    object = json_tokener_parse_ex(tokener, body.at, (int)body.length);
-    if (object && (json_tokener_get_error(tokener) != json_tokener_success ||
-                   !json_object_is_type(object, json_type_object))) {
-        json_object_put(object);
-        object = NULL;
-    }
-    json_tokener_free(tokener);
-    return object;
+    if (!tokens_read(tokens, arena, body) || tokens->at[0].type != TOKEN_OBJECT)
+        return OBJECT_NONE;
+    return (struct object){tokens, 0};
 }
 
-void object_free(struct json_object *object)
+bool object_exists(struct object object)
 {
-    json_object_put(object);
+    return object.tokens != NULL;
 }
 
-struct json_object *object_at(struct json_object *object, const char *path)
+static enum token_type type_of(struct object object)
 {
-    while (object && *path) {
-        char name[64];
+    return (enum token_type)object.tokens->at[object.index].type;
+}
+
+static bool is(struct object object, enum token_type type)
+{
+    return object_exists(object) && type_of(object) == type;
+}
+
+/* The JSON value null is no value. */
+static struct object or_none(struct object object)
+{
+    return is(object, TOKEN_NULL) ? OBJECT_NONE : object;
+}
+
+struct object object_at(struct object object, const char *path)
+{
+    while (object_exists(object) && *path) {
         size_t length = strcspn(path, ".");
-        struct json_object *child = NULL;
-        CHECK(length < sizeof(name)); /* paths are literals */
-        memcpy(name, path, length);
-        name[length] = '\0';
-        if (!json_object_is_type(object, json_type_object) ||
-            !json_object_object_get_ex(object, name, &child))
-            return NULL;
-        object = child;
+        object.index = tokens_member(object.tokens, object.index, (struct text){path, length});
+        if (object.index == 0)
+            return OBJECT_NONE;
         path += length + (path[length] == '.');
     }
-    return object;
+    return or_none(object);
 }
 
-struct text object_text(struct json_object *object, const char *path)
+struct text object_text(struct object object, const char *path)
 {
-    struct json_object *value = object_at(object, path);
-    struct text text;
-    if (!value || !json_object_is_type(value, json_type_string))
-        return TEXT_NONE;
-    text = (struct text){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
-    if (memchr(text.at, '\0', text.length) || !utf8_valid(text))
-        return TEXT_NONE;
-    return text;
+    struct object value = object_at(object, path);
+    return is(value, TOKEN_STRING) ? tokens_string(value.tokens, value.index) : TEXT_NONE;
 }
 
-/* json-c clamps silently: the ends of the range are not believed. */
-bool object_int64(struct json_object *object, const char *path, int64_t *value)
+bool object_int64(struct object object, const char *path, int64_t *value)
 {
-    struct json_object *number = object_at(object, path);
-    if (!number || !json_object_is_type(number, json_type_int))
-        return false;
-    *value = json_object_get_int64(number);
-    return *value != INT64_MAX && *value != INT64_MIN;
+    struct object number = object_at(object, path);
+    return is(number, TOKEN_NUMBER) && text_to_int64(object_bytes(number), value);
 }
 
-bool object_true(struct json_object *object, const char *path)
+bool object_true(struct object object, const char *path)
 {
-    struct json_object *value = object_at(object, path);
-    return value && json_object_is_type(value, json_type_boolean) && json_object_get_boolean(value);
+    return is(object_at(object, path), TOKEN_TRUE);
 }
 
-bool object_is_array(struct json_object *object, const char *path)
+bool object_is_array(struct object object, const char *path)
 {
-    struct json_object *value = object_at(object, path);
-    return value && json_object_is_type(value, json_type_array);
+    return is(object_at(object, path), TOKEN_ARRAY);
 }
 
-size_t object_count(struct json_object *object, const char *path)
+/* The element behind this one. */
+static uint32_t behind(struct object object, uint32_t index)
 {
-    return object_is_array(object, path) ? json_object_array_length(object_at(object, path)) : 0;
+    return object.tokens->at[index].next;
 }
 
-struct json_object *object_element(struct json_object *object, const char *path, size_t index)
+size_t object_count(struct object object, const char *path)
 {
-    return index < object_count(object, path) ? json_object_array_get_idx(object_at(object, path), index)
-                                              : NULL;
+    struct object array = object_at(object, path);
+    size_t count = 0;
+    if (!is(array, TOKEN_ARRAY))
+        return 0;
+    for (uint32_t i = array.index + 1; i < behind(array, array.index); i = behind(array, i))
+        count++;
+    return count;
+}
+
+struct object object_element(struct object object, const char *path, size_t index)
+{
+    struct object array = object_at(object, path);
+    if (!is(array, TOKEN_ARRAY))
+        return OBJECT_NONE;
+    for (uint32_t i = array.index + 1; i < behind(array, array.index); i = behind(array, i))
+        if (index-- == 0)
+            return or_none((struct object){array.tokens, i});
+    return OBJECT_NONE;
+}
+
+struct text object_bytes(struct object object)
+{
+    return tokens_bytes(object.tokens, object.index);
 }
 
 bool object_id_valid(struct text id)

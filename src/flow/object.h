@@ -1,7 +1,7 @@
 /* Reading what the upstream sends, which is as little trusted as what a client sends. Values are found by
  * path
- * ("pricing.price_details.price"); a value of another type, with a NUL or with broken UTF-8 inside counts as
- * absent. */
+ * ("pricing.price_details.price"); a value of another type, null, with a NUL
+ * or with broken UTF-8 inside counts as absent. */
 #ifndef INVOICEGATE_FLOW_OBJECT_H
 #define INVOICEGATE_FLOW_OBJECT_H
 
@@ -9,22 +9,31 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/tokens.h"
 
-struct json_object;
+/* A value inside a text that was read; tokens is NULL where there is none. Passed by value, valid as long as
+ * the tokens and the text they point into. */
+struct object {
+    const struct tokens *tokens;
+    uint32_t index;
+};
 
-/* The caller frees it with object_free(); NULL when the bytes are no JSON object. Texts read from it live as
- * long. */
-struct json_object *object_read(struct text body) MUST_CHECK;
-void object_free(struct json_object *object);
+#define OBJECT_NONE ((struct object){NULL, 0})
 
-struct json_object *object_at(struct json_object *object, const char *path);
-struct text object_text(struct json_object *object, const char *path);
-MUST_CHECK bool object_int64(struct json_object *object, const char *path, int64_t *value);
-bool object_true(struct json_object *object, const char *path);
-bool object_is_array(struct json_object *object, const char *path);
+/* None when the bytes are no JSON object. tokens and arena hold what is read. */
+struct object object_read(struct tokens *tokens, struct arena *arena, struct text body);
+bool object_exists(struct object object);
+
+struct object object_at(struct object object, const char *path);
+struct text object_text(struct object object, const char *path);
+MUST_CHECK bool object_int64(struct object object, const char *path, int64_t *value);
+bool object_true(struct object object, const char *path);
+bool object_is_array(struct object object, const char *path);
 /* Elements of the array at path; 0 when there is none. */
-size_t object_count(struct json_object *object, const char *path);
-struct json_object *object_element(struct json_object *object, const char *path, size_t index);
+size_t object_count(struct object object, const char *path);
+struct object object_element(struct object object, const char *path, size_t index);
+/* Its bytes as the upstream sent them. */
+struct text object_bytes(struct object object);
 
 /* An id that may go into paths and tables: [A-Za-z0-9_-], 1 to 255 bytes. */
 bool object_id_valid(struct text id);

@@ -77,7 +77,7 @@ static void price_decided(struct job *job, enum price_verdict verdict, const str
 }
 
 void prepare_product_read(struct job *job, struct decision decision, const struct reply *reply,
-                          struct json_object *object)
+                          struct object object)
 {
     struct price price = {0};
     if (decision.outcome == OUTCOME_REFUSED && reply->status == 404) {
@@ -92,7 +92,7 @@ void prepare_product_read(struct job *job, struct decision decision, const struc
 }
 
 void prepare_prices_read(struct job *job, struct decision decision, const struct reply *reply,
-                         struct json_object *object)
+                         struct object object)
 {
     struct price price = {0};
     if (decision.outcome != OUTCOME_OK)
@@ -114,7 +114,7 @@ void prepare_renew_customer(struct job *job)
 }
 
 void prepare_customer_made(struct job *job, struct decision decision, const struct reply *reply,
-                           struct json_object *object)
+                           struct object object)
 {
     if (decision.outcome == OUTCOME_OK) {
         job->plan.customer_id = arena_copy(&job->arena, object_text(object, "id"));

@@ -3,8 +3,7 @@
 #define INVOICEGATE_FLOW_PREPARE_H
 
 #include "flow/job.h"
-
-struct json_object;
+#include "flow/object.h"
 
 /* Customer and price as PostgreSQL knows them (absent where it does not). */
 void prepare_keep(struct job *job, const struct store_answer *answer);
@@ -12,11 +11,11 @@ void prepare_keep(struct job *job, const struct store_answer *answer);
 void prepare_next(struct job *job);
 
 void prepare_product_read(struct job *job, struct decision decision, const struct reply *reply,
-                          struct json_object *object);
+                          struct object object);
 void prepare_prices_read(struct job *job, struct decision decision, const struct reply *reply,
-                         struct json_object *object);
+                         struct object object);
 void prepare_customer_made(struct job *job, struct decision decision, const struct reply *reply,
-                           struct json_object *object);
+                           struct object object);
 void prepare_planned(struct job *job, const struct store_answer *answer);
 
 /* The customer is gone upstream, or its key is spent: its next generation. */

@@ -21,12 +21,12 @@ static struct text lower_currency(struct arena *arena, struct text currency)
     return (struct text){at, CURRENCY_BYTES};
 }
 
-static bool is_one_time(struct json_object *price)
+static bool is_one_time(struct object price)
 {
     return object_true(price, "active") && text_is(object_text(price, "type"), TEXT("one_time"));
 }
 
-static enum price_verdict price_take(struct json_object *object, struct arena *arena, struct price *price)
+static enum price_verdict price_take(struct object object, struct arena *arena, struct price *price)
 {
     price->price_id = arena_copy(arena, object_text(object, "id"));
     price->currency = lower_currency(arena, object_text(object, "currency"));
@@ -37,17 +37,17 @@ static enum price_verdict price_take(struct json_object *object, struct arena *a
     return price->amount_minor < 0 ? PRODUCT_NONSENSE : PRICE_FOUND;
 }
 
-enum price_verdict price_of_product(struct json_object *product, struct arena *arena, struct price *price)
+enum price_verdict price_of_product(struct object product, struct arena *arena, struct price *price)
 {
-    struct json_object *chosen = object_at(product, "default_price");
+    struct object chosen = object_at(product, "default_price");
     if (!object_true(product, "active"))
         return PRODUCT_ARCHIVED;
-    if (!chosen || !is_one_time(chosen))
+    if (!object_exists(chosen) || !is_one_time(chosen))
         return PRICE_LIST_NEEDED;
     return price_take(chosen, arena, price);
 }
 
-enum price_verdict price_of_list(struct json_object *list, struct arena *arena, struct price *price)
+enum price_verdict price_of_list(struct object list, struct arena *arena, struct price *price)
 {
     size_t count = object_count(list, "data");
     if (!object_is_array(list, "data"))
@@ -62,13 +62,13 @@ enum price_verdict price_of_list(struct json_object *list, struct arena *arena, 
 }
 
 /* Present dialects name a line's price in pricing.price_details, older ones in price. */
-static struct text line_price(struct json_object *line)
+static struct text line_price(struct object line)
 {
     struct text price = object_text(line, "pricing.price_details.price");
     return price.at ? price : object_text(line, "price.id");
 }
 
-static bool line_matches(struct json_object *line, const struct plan *plan)
+static bool line_matches(struct object line, const struct plan *plan)
 {
     int64_t amount, quantity;
     return text_is(line_price(line), plan->price_id) && object_int64(line, "amount", &amount) &&
@@ -76,19 +76,19 @@ static bool line_matches(struct json_object *line, const struct plan *plan)
            text_is_nocase(object_text(line, "currency"), plan->currency);
 }
 
-bool invoice_matches(struct json_object *invoice, const struct plan *plan)
+bool invoice_matches(struct object invoice, const struct plan *plan)
 {
     int64_t total;
     if (!text_is(object_text(invoice, "id"), plan->invoice_id) ||
         !text_is_nocase(object_text(invoice, "currency"), plan->currency))
         return false;
-    if (object_at(invoice, "lines.data"))
+    if (object_exists(object_at(invoice, "lines.data")))
         return object_count(invoice, "lines.data") == 1 &&
                line_matches(object_element(invoice, "lines.data", 0), plan);
     return object_int64(invoice, "total", &total) && total == plan->amount_minor;
 }
 
-bool invoice_is_ours(struct json_object *invoice, const struct plan *plan)
+bool invoice_is_ours(struct object invoice, const struct plan *plan)
 {
     char id[UUID_TEXT_BYTES];
     uuid_text(plan->request_id, id);

@@ -3,9 +3,8 @@
 #define INVOICEGATE_FLOW_PRODUCT_H
 
 #include "base/arena.h"
+#include "flow/object.h"
 #include "upstream/calls.h"
-
-struct json_object;
 
 struct price {
     struct text price_id;
@@ -24,15 +23,15 @@ enum price_verdict {
 };
 
 /* By the product's default price. Texts are copied into the arena. */
-enum price_verdict price_of_product(struct json_object *product, struct arena *arena, struct price *price);
+enum price_verdict price_of_product(struct object product, struct arena *arena, struct price *price);
 /* By the list of its active one-time prices. */
-enum price_verdict price_of_list(struct json_object *list, struct arena *arena, struct price *price);
+enum price_verdict price_of_list(struct object list, struct arena *arena, struct price *price);
 
 /* Whether the invoice bills exactly what the plan froze: one line of that price, quantity, currency and
  * amount. The total is not compared where lines are told: discounts and taxes of the customer's own may
  * change it. */
-bool invoice_matches(struct json_object *invoice, const struct plan *plan);
+bool invoice_matches(struct object invoice, const struct plan *plan);
 /* Whether the invoice carries the mark of the plan's request. */
-bool invoice_is_ours(struct json_object *invoice, const struct plan *plan);
+bool invoice_is_ours(struct object invoice, const struct plan *plan);
 
 #endif

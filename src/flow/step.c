@@ -111,16 +111,16 @@ void step_enter(struct job *job, enum job_state state, enum step step)
 }
 
 /* What each step needs to find in a 2xx answer before it is believed. */
-static bool is_sound(enum step step, struct json_object *object)
+static bool is_sound(enum step step, struct object object)
 {
-    if (!object)
+    if (!object_exists(object))
         return false;
     if (step == STEP_PRICES || step == STEP_LOOKUP)
         return object_is_array(object, "data");
     return object_id_valid(object_text(object, "id"));
 }
 
-static struct facts facts_of(enum step step, const struct reply *reply, struct json_object *object)
+static struct facts facts_of(enum step step, const struct reply *reply, struct object object)
 {
     return (struct facts){
         .transport = reply->transport,
@@ -155,7 +155,11 @@ static bool is_hopeless(const struct job *job)
 
 void step_replied(struct job *job, const struct reply *reply)
 {
-    struct json_object *object = reply->transport == TRANSPORT_ANSWERED ? object_read(reply->body) : NULL;
+    struct gateway *gateway = job->gateway;
+    struct tokens tokens;
+    struct object object = reply->transport == TRANSPORT_ANSWERED
+                               ? object_read(&tokens, &gateway->scratch, reply->body)
+                               : OBJECT_NONE;
     struct facts facts = facts_of(job->step, reply, object);
     struct decision decision = outcome_decide(job->step, &facts, job->unknown[job->step]);
     uint32_t random = 0;
@@ -175,5 +179,5 @@ void step_replied(struct job *job, const struct reply *reply)
     } else {
         invoice_called(job, decision, reply, object);
     }
-    object_free(object);
+    arena_reset(&gateway->scratch); /* the job may be gone by now */
 }

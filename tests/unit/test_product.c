@@ -1,5 +1,10 @@
 #include "unit.h"
 
+#include "reading.h"
+
+#define assert_object(object_) assert_true(object_exists(object_))
+#define assert_no_object(object_) assert_false(object_exists(object_))
+
 #include "flow/object.h"
 #include "flow/product.h"
 
@@ -11,26 +16,26 @@
 #define PRODUCT(default_price) "{\"id\":\"prod_9\",\"active\":true,\"default_price\":" default_price "}"
 #define LIST(elements) "{\"object\":\"list\",\"data\":" elements "}"
 
-static struct json_object *must_read(const char *body)
+static struct object must_read(const char *body)
 {
-    struct json_object *object = object_read(text_from(body));
-    if (!object)
+    struct object object = reading_of(text_from(body));
+    if (!object_exists(object))
         fail_msg("no JSON object: %s", body);
     return object;
 }
 
-typedef enum price_verdict choose_fn(struct json_object *object, struct arena *arena, struct price *price);
+typedef enum price_verdict choose_fn(struct object object, struct arena *arena, struct price *price);
 
 /* Asks for the price of a body; a found one must be price_3 at 1250 eur. */
 static void assert_verdict(choose_fn *choose, const char *body, enum price_verdict verdict)
 {
-    struct json_object *object = must_read(body);
+    struct object object = must_read(body);
     struct price price = {0};
     struct arena arena;
     enum price_verdict got;
     arena_init(&arena, ARENA_BYTES);
     got = choose(object, &arena, &price);
-    object_free(object); /* what was found must not live in it */
+    reading_free(object); /* what was found must not live in it */
     if (got != verdict)
         fail_msg("got %d, not %d: %s", got, verdict, body);
     if (got == PRICE_FOUND) {
@@ -161,7 +166,7 @@ static void what_is_no_list_is_nonsense(void **state)
 /* Without memory nothing is found. */
 static void a_full_arena_finds_no_price(void **state)
 {
-    struct json_object *object = must_read(PRODUCT(GOOD_PRICE));
+    struct object object = must_read(PRODUCT(GOOD_PRICE));
 
     (void)state;
     for (size_t cap_bytes = 0; cap_bytes < 12; cap_bytes++) {
@@ -171,7 +176,7 @@ static void a_full_arena_finds_no_price(void **state)
         assert_int_equal(price_of_product(object, &arena, &price), PRODUCT_NONSENSE);
         arena_free(&arena);
     }
-    object_free(object);
+    reading_free(object);
 }
 
 static struct plan whole_plan(void)
@@ -187,9 +192,9 @@ static struct plan whole_plan(void)
 static bool matches(const char *body)
 {
     struct plan plan = whole_plan();
-    struct json_object *invoice = must_read(body);
+    struct object invoice = must_read(body);
     bool answer = invoice_matches(invoice, &plan);
-    object_free(invoice);
+    reading_free(invoice);
     return answer;
 }
 
@@ -296,7 +301,7 @@ static void each_single_deviation_is_a_mismatch(void **state)
 /* The same invoice against a plan that differs in one thing. */
 static void each_single_deviation_of_the_plan_is_a_mismatch(void **state)
 {
-    struct json_object *invoice = must_read(INVOICE("{\"data\":[" GOOD_LINE "]}"));
+    struct object invoice = must_read(INVOICE("{\"data\":[" GOOD_LINE "]}"));
     struct plan plans[6];
 
     (void)state;
@@ -309,7 +314,7 @@ static void each_single_deviation_of_the_plan_is_a_mismatch(void **state)
     plans[5].invoice_id = TEXT_NONE;
     for (size_t i = 0; i < COUNT_OF(plans); i++)
         assert_int_equal(invoice_matches(invoice, &plans[i]), i == 0);
-    object_free(invoice);
+    reading_free(invoice);
 }
 
 static void an_invoice_is_known_by_its_mark(void **state)
@@ -337,12 +342,12 @@ static void an_invoice_is_known_by_its_mark(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(table); i++) {
-        struct json_object *invoice = must_read(table[i].body);
+        struct object invoice = must_read(table[i].body);
         print_message("%s\n", table[i].body);
         assert_int_equal(invoice_is_ours(invoice, &plan), table[i].ours);
-        object_free(invoice);
+        reading_free(invoice);
     }
-    assert_false(invoice_is_ours(NULL, &plan));
+    assert_false(invoice_is_ours(OBJECT_NONE, &plan));
 }
 
 int main(void)
