@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -89,12 +88,9 @@ static bool complain(FILE *errors, const struct setting *setting, const char *wh
 
 static bool read_number(const struct setting *setting, const char *value, int *number, FILE *errors)
 {
-    char *end;
     char what[96];
-    long read;
-    errno = 0;
-    read = strtol(value, &end, 10);
-    if (errno == 0 && end != value && *end == '\0' && read >= setting->least && read <= setting->most) {
+    int64_t read;
+    if (text_to_int64(text_from(value), &read) && read >= setting->least && read <= setting->most) {
         *number = (int)read;
         return true;
     }
@@ -109,10 +105,26 @@ static bool read_switch(const struct setting *setting, const char *value, bool *
     return *on || strcmp(value, "no") == 0 || complain(errors, setting, "must be yes or no");
 }
 
+/* Reads the file, all of it or nothing; answers what is wrong with it, or NULL. */
+static const char *read_file(FILE *file, struct secret *secret)
+{
+    size_t length = fread(secret->bytes, 1, sizeof(secret->bytes), file);
+    if (ferror(file))
+        return "names a file that cannot be read";
+    if (length == sizeof(secret->bytes))
+        return "names a file that is too long";
+    while (length > 0 && (unsigned char)secret->bytes[length - 1] <= ' ')
+        length--;
+    secret->bytes[length] = '\0';
+    secret->length = length;
+    return length > 0 ? NULL : "names an empty file";
+}
+
 /* A named file must be readable; one in the credentials directory may be missing. */
 static bool read_secret(const struct setting *setting, const char *named, struct secret *secret, FILE *errors)
 {
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    const char *problem;
     char path[PATH_MAX];
     FILE *file;
     secret->length = 0;
@@ -124,12 +136,9 @@ static bool read_secret(const struct setting *setting, const char *named, struct
     file = fopen(path, "re");
     if (!file)
         return !named || complain(errors, setting, "names a file that cannot be read");
-    secret->length = fread(secret->bytes, 1, sizeof(secret->bytes) - 1, file);
+    problem = read_file(file, secret);
     (void)fclose(file);
-    while (secret->length > 0 && (unsigned char)secret->bytes[secret->length - 1] <= ' ')
-        secret->length--;
-    secret->bytes[secret->length] = '\0';
-    return true;
+    return !problem || complain(errors, setting, problem);
 }
 
 static bool read_setting(const struct setting *setting, struct config *config, FILE *errors)
@@ -163,25 +172,6 @@ static const struct setting *setting_named(const char *name)
     return NULL;
 }
 
-/* "scheme://host[:port]" with an optional slash, which is dropped: the URL is part of an upstream's identity.
- */
-static bool check_url(struct config *config, FILE *errors)
-{
-    static char url[1024];
-    size_t length = strlen(config->upstream_url);
-    const char *host = strstr(config->upstream_url, "://");
-    bool scheme =
-        strncmp(config->upstream_url, "http://", 7) == 0 || strncmp(config->upstream_url, "https://", 8) == 0;
-    if (!scheme || length >= sizeof(url) || !host[3] || host[3] == '/' || strpbrk(host + 3, " ?#@\"\r\n"))
-        return complain(errors, setting_named("UPSTREAM_URL"),
-                        "must be like https://api.example.com, no more");
-    memcpy(url, config->upstream_url, length + 1);
-    while (length > 0 && url[length - 1] == '/')
-        url[--length] = '\0';
-    config->upstream_url = url;
-    return true;
-}
-
 /* A header value is sent as it is. */
 static bool is_token(const char *value)
 {
@@ -189,6 +179,31 @@ static bool is_token(const char *value)
         if (*value <= ' ' || *value >= 0x7f)
             return false;
     return true;
+}
+
+/* "scheme://host[:port]" with an optional slash, which is dropped: the URL is part of an upstream's identity.
+ */
+static bool check_url(struct config *config, FILE *errors)
+{
+    static char url[1024];
+    const char *given = config->upstream_url;
+    size_t length = strlen(given), scheme = strncmp(given, "http://", 7) == 0 ? 7 : 8;
+    bool good = (scheme == 7 || strncmp(given, "https://", 8) == 0) && is_token(given);
+    if (length > 0 && given[length - 1] == '/')
+        length--;
+    if (!good || length <= scheme || length >= sizeof(url) || given[scheme] == ':' ||
+        strpbrk(given + scheme, "?#@\"\\") || memchr(given + scheme, '/', length - scheme))
+        return complain(errors, setting_named("UPSTREAM_URL"),
+                        "must be like https://api.example.com, no more");
+    memcpy(url, given, length);
+    url[length] = '\0';
+    config->upstream_url = url;
+    return true;
+}
+
+static bool is_key(const struct secret *secret)
+{
+    return strlen(secret->bytes) == secret->length && is_token(secret->bytes);
 }
 
 static bool check_secrets(const struct config *config, FILE *errors)
@@ -200,7 +215,7 @@ static bool check_secrets(const struct config *config, FILE *errors)
         return complain(errors, setting_named("UPSTREAM_KEY_FILE"),
                         "must name a file with the upstream's secret key (or give UPSTREAM_TEST_KEY_FILE)");
     for (int mode = 0; mode < MODE_COUNT; mode++)
-        if (config->upstream_keys[mode].length > 400 || !is_token(config->upstream_keys[mode].bytes))
+        if (config->upstream_keys[mode].length > 400 || !is_key(&config->upstream_keys[mode]))
             return complain(errors,
                             setting_named(mode == MODE_LIVE ? "UPSTREAM_KEY_FILE" : "UPSTREAM_TEST_KEY_FILE"),
                             "must hold one key, printable, without spaces");
