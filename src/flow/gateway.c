@@ -100,7 +100,7 @@ void gateway_stored(void *owner, struct store_task *task, const struct store_ans
     job = slots_get(&gateway->jobs, task->ref);
     CHECK(job); /* a job is not released while a task of its own is under way */
     if (task == &job->note)
-        job_release(job); /* in case it ended meanwhile */
+        job_noted(job);
     else
         invoice_stored(job, answer);
 }

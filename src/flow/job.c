@@ -78,7 +78,7 @@ static void job_crash_at(enum job_state state)
 void job_set_state(struct job *job, enum job_state state)
 {
     CHECK(state < JOB_STATE_COUNT && (edges[job->state] & 1U << state));
-    CHECK(!job->call_number && !job->task.busy);
+    CHECK(!job->call_number && !job->task.busy && !job->held);
     job_crash_at(state);
     job->state = state;
     job->tries = 0;
@@ -105,7 +105,20 @@ void job_submit(struct job *job, enum store_kind kind)
 {
     job->task.kind = kind;
     job->task.ref = job->ref;
-    store_submit(job->gateway->store, &job->task);
+    if (job->note.busy)
+        job->held = true;
+    else
+        store_submit(job->gateway->store, &job->task);
+}
+
+void job_noted(struct job *job)
+{
+    if (job->held) {
+        job->held = false;
+        store_submit(job->gateway->store, &job->task);
+    } else {
+        job_release(job); /* in case it ended meanwhile */
+    }
 }
 
 void job_free(struct job *job)

@@ -102,6 +102,7 @@ struct job {
 
     struct store_task task;   /* the one the state waits for */
     struct store_task note;   /* "unresolved", beside the state's own business */
+    bool held;                /* the task waits for the note before it */
     struct store_call *calls; /* attempts to be recorded with the next task */
     struct store_call **calls_end;
 };
@@ -112,8 +113,11 @@ const char *job_state_name(enum job_state state);
 struct job *job_new(struct gateway *gateway);
 /* Illegal changes abort. */
 void job_set_state(struct job *job, enum job_state state);
-/* Hands the job's task, filled in, to PostgreSQL. */
+/* Hands the job's task, filled in, to PostgreSQL, after a note that is under way: what travels together has
+ * no order. */
 void job_submit(struct job *job, enum store_kind kind);
+/* The note is committed. */
+void job_noted(struct job *job);
 /* Frees a job that ENDED and that nothing is under way for; does nothing otherwise. */
 void job_release(struct job *job);
 

@@ -180,6 +180,29 @@ static void a_busy_job_does_not_change(void **state)
     end(job);
 }
 
+/* Two changes of one request in one batch would have no order: the second is not handed over yet. */
+static void a_task_waits_for_the_note_before_it(void **state)
+{
+    struct gateway *gateway = *state;
+    struct job *job = must_new(gateway);
+    struct ref ref = job->ref;
+
+    assert_null(gateway->store); /* handing anything over would crash */
+    job->note.busy = true;
+    job_submit(job, STORE_NOTE);
+    assert_true(job->held);
+    assert_false(job->task.busy);
+    assert_true(aborts(job, set_state, JOB_BEGINNING));
+    job->held = false;
+    job->note.busy = false;
+    job_noted(job);
+    assert_ptr_equal(slots_get(&gateway->jobs, ref), job); /* not at its end */
+    job->state = JOB_ENDED;
+    job->answered = true;
+    job_noted(job);
+    assert_null(slots_get(&gateway->jobs, ref));
+}
+
 static void every_state_is_reached_and_left(void **state)
 {
     bool reached[JOB_STATE_COUNT] = {[JOB_ARRIVED] = true};
@@ -401,6 +424,7 @@ int main(void)
         TEST(legal_edges_are_accepted),
         TEST(illegal_edges_abort),
         TEST(a_busy_job_does_not_change),
+        TEST(a_task_waits_for_the_note_before_it),
         cmocka_unit_test(every_state_is_reached_and_left),
         cmocka_unit_test(edges_keep_the_order_of_the_protocol),
         TEST(a_new_job_is_found_by_its_reference),
