@@ -77,6 +77,9 @@ static const struct {
     {PRICE_WITH("\"id\":null,\"currency\":\"eur\",\"unit_amount\":1250"), PRODUCT_NONSENSE},
 };
 
+#define UNUSABLE(active_and_type)                                                                            \
+    "{\"id\":\"price_3\",\"currency\":\"eur\",\"unit_amount\":1250" active_and_type "}"
+
 /* What is no active one-time price. */
 static const char *const unusable[] = {
     "null",
@@ -85,16 +88,15 @@ static const char *const unusable[] = {
     "true",
     "[]",
     "{}",
-    "[" GOOD_PRICE "]",
-    "{\"id\":\"price_3\",\"active\":false,\"type\":\"one_time\",\"currency\":\"eur\",\"unit_amount\":1250}",
-    "{\"id\":\"price_3\",\"active\":\"true\",\"type\":\"one_time\",\"currency\":\"eur\",\"unit_amount\":"
-    "1250}",
-    "{\"id\":\"price_3\",\"active\":1,\"type\":\"one_time\",\"currency\":\"eur\",\"unit_amount\":1250}",
-    "{\"id\":\"price_3\",\"type\":\"one_time\",\"currency\":\"eur\",\"unit_amount\":1250}",
-    "{\"id\":\"price_3\",\"active\":true,\"type\":\"recurring\",\"currency\":\"eur\",\"unit_amount\":1250}",
-    "{\"id\":\"price_3\",\"active\":true,\"type\":\"ONE_TIME\",\"currency\":\"eur\",\"unit_amount\":1250}",
-    "{\"id\":\"price_3\",\"active\":true,\"type\":null,\"currency\":\"eur\",\"unit_amount\":1250}",
-    "{\"id\":\"price_3\",\"active\":true,\"currency\":\"eur\",\"unit_amount\":1250}",
+    ("[" GOOD_PRICE "]"),
+    UNUSABLE(",\"active\":false,\"type\":\"one_time\""),
+    UNUSABLE(",\"active\":\"true\",\"type\":\"one_time\""),
+    UNUSABLE(",\"active\":1,\"type\":\"one_time\""),
+    UNUSABLE(",\"type\":\"one_time\""),
+    UNUSABLE(",\"active\":true,\"type\":\"recurring\""),
+    UNUSABLE(",\"active\":true,\"type\":\"ONE_TIME\""),
+    UNUSABLE(",\"active\":true,\"type\":null"),
+    UNUSABLE(",\"active\":true"),
 };
 
 static void takes_the_default_price(void **state)

@@ -268,7 +268,16 @@ static struct store_task note_task(void)
     return task;
 }
 
-#define HEAD(type) "00000001 00000001 " type " 00000001 00000001 "
+/* One array after the other, each with its head. */
+static const char note_hex[] = "0000000000000005 "
+                               "00000001 00000001 00000b86 00000001 00000001 "
+                               "00000010 aabb0000000000000000000000000000 "
+                               "00000001 00000001 00000017 00000001 00000001 00000004 00000002 "
+                               "00000001 00000001 00000019 00000001 00000001 00000004 6f70656e "
+                               "00000001 00000001 00000019 00000001 00000001 00000006 64656c657465 "
+                               "00000001 00000001 00000019 00000001 00000001 ffffffff "
+                               "00000001 00000001 00000019 00000001 00000001 00000001 78 "
+                               "00000001 00000001 00000017 00000001 00000001 ffffffff";
 
 static void a_note_is_written_column_by_column(void **state)
 {
@@ -278,14 +287,7 @@ static void a_note_is_written_column_by_column(void **state)
 
     (void)state;
     statement_params(&params, &context, STORE_NOTE, tasks, 1);
-    assert_bytes(&params, 0, params.used,
-                 "0000000000000005 " HEAD("00000b86") "00000010 aabb0000000000000000000000000000 " HEAD("0000"
-                                                                                                        "001"
-                                                                                                        "7") "00000004 00000002 " HEAD("00000019") "00000004 6f70656e " HEAD(
-                     "00000019") "00000006 64656c657465 " HEAD("00000019") "ffffffff " HEAD("00000019") "0000"
-                                                                                                        "0001"
-                                                                                                        " 78"
-                                                                                                        " " HEAD("00000017") "ffffffff");
+    assert_bytes(&params, 0, params.used, note_hex);
     params_free(&params);
 }
 
