@@ -206,7 +206,7 @@ static bool read_value(struct cursor *cursor)
 
 bool tokens_read(struct tokens *tokens, struct arena *arena, struct text text)
 {
-    struct cursor cursor = {.tokens = tokens, .at = text.at, .end = text.at + text.length};
+    struct cursor cursor = {.tokens = tokens, .at = text.at, .end = text_skip(text, text.length).at};
     *tokens = (struct tokens){.text = text, .arena = arena};
     if (!text.at || text.length > UINT32_MAX / 2 || !read_value(&cursor))
         return false;
