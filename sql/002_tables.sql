@@ -189,7 +189,6 @@ create table gateway.work (
     parked_at    timestamptz,
     due_at       timestamptz                  -- do not look at it before
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-create index work_by_worker on gateway.work (worker_id);
 
 create table gateway.idempotency_keys (
     agency_id       bigint not null,

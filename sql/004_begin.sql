@@ -95,6 +95,7 @@ create function gateway.begin_invoices(
     p_refusal_detail text[]) returns setof gateway.begin_verdict
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
     set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+    set enable_bitmapscan = off
 as $$
 declare
     v_live     integer;
@@ -324,6 +325,7 @@ create function gateway.plan_invoices(
     returns setof gateway.plan_verdict
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
     set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+    set enable_bitmapscan = off
 as $$
 declare
     v_first uuid := (select min(id::text)::uuid from unnest(p_request_id) as ids (id));

@@ -10,6 +10,7 @@ create function gateway.note_invoices(
     p_why text[], p_http_status integer[]) returns table (ord integer, verdict text)
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
     set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+    set enable_bitmapscan = off
 as $$
 declare
     v_first uuid := (select min(id::text)::uuid from unnest(p_request_id) as ids (id));
@@ -54,6 +55,7 @@ create function gateway.finish_invoices(
     returns table (ord integer, verdict text, state text, http_status integer)
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
     set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+    set enable_bitmapscan = off
 as $$
 declare
     v_first uuid := (select min(id::text)::uuid from unnest(p_request_id) as ids (id));
@@ -138,21 +140,25 @@ begin
 end
 $$;
 
--- The attempts of the same batch. Run again, it changes nothing.
+-- The attempts of the same batch. Run again, it changes nothing. (plpgsql keeps its plan; an SQL function would be
+-- planned anew at each call.)
 create function gateway.record_calls(
     p_request_id uuid[], p_fence integer[], p_step text[], p_attempt integer[], p_started_us bigint[],
     p_duration_ms integer[], p_http_status integer[], p_outcome text[], p_upstream_request_id text[]) returns void
-    language sql volatile security definer set search_path = pg_catalog, pg_temp
-    begin atomic
-        insert into gateway.upstream_calls (request_id, fence, step, attempt, started_at, duration_ms, http_status,
-                                            outcome, upstream_request_id)
-        select request_id, fence, step, attempt, to_timestamp(started_us / 1000000.0), duration_ms, http_status,
-               outcome, upstream_request_id
-          from unnest(p_request_id, p_fence, p_step, p_attempt, p_started_us, p_duration_ms, p_http_status, p_outcome,
-                      p_upstream_request_id)
-            as i (request_id, fence, step, attempt, started_us, duration_ms, http_status, outcome, upstream_request_id)
-            on conflict do nothing;
-    end;
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+    set plan_cache_mode = force_generic_plan
+as $$
+begin
+    insert into gateway.upstream_calls (request_id, fence, step, attempt, started_at, duration_ms, http_status,
+                                        outcome, upstream_request_id)
+    select request_id, fence, step, attempt, to_timestamp(started_us / 1000000.0), duration_ms, http_status,
+           outcome, upstream_request_id
+      from unnest(p_request_id, p_fence, p_step, p_attempt, p_started_us, p_duration_ms, p_http_status, p_outcome,
+                  p_upstream_request_id)
+        as i (request_id, fence, step, attempt, started_us, duration_ms, http_status, outcome, upstream_request_id)
+        on conflict do nothing;
+end
+$$;
 
 grant execute on function gateway.note_invoices, gateway.finish_invoices, gateway.record_calls to invoicegate_worker;
 

@@ -163,6 +163,12 @@ class Stack:
         """It keeps its state in a file; up() brings it back on the same port."""
         self._end("sandbox", how)
 
+    def stop_workers(self) -> None:
+        """All workers and their keeper, after the requests in flight; up() starts new ones."""
+        workers = self.worker_pids()
+        self._end("workers", signal.SIGTERM)
+        wait_for("the workers to end", lambda: not any(_alive(pid) for pid in workers))
+
     def _end(self, name: str, how: signal.Signals) -> None:
         pid = self.pid(name)
         os.kill(pid, how)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -71,6 +72,24 @@ class Sandbox:
         """The last calls (at most 1000), oldest first: method, path, stripe_account, idempotency_key, body, status, ..."""
         found = self.control("GET", f"calls?limit={limit}")["data"]
         return [call for call in found if account is None or call["stripe_account"] == account]
+
+    def api(self, method: str, path: str, fields: dict[str, Any] | None = None, *, account: str, mode: str = "live") -> Any:
+        """One call as the operator of an account would make it, such as POST products; it counts as a call."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        secret = base64.b64encode(f"sk_{mode}_sandbox:".encode()).decode()
+        headers = {"Authorization": f"Basic {secret}", "Stripe-Account": account}
+        body = None
+        if fields is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urllib.parse.urlencode(fields)
+        try:
+            connection.request(method, f"/v1/{path}", body, headers)
+            response = connection.getresponse()
+            answer = response.read()
+            assert response.status == 200, answer
+            return json.loads(answer)
+        finally:
+            connection.close()
 
     def reset(self) -> None:
         """Forgets everything, customers too: better give a test an account of its own (Stack.tenant)."""
