@@ -30,7 +30,7 @@ systemctl start upstream
 step 2
 step 3
 # What the README tells to do with an editor.
-printf sk_test_sandbox >/etc/invoicegate/upstream-test-key
+printf sk_test_sandbox >/etc/credstore/invoicegate.upstream-test-key
 sed -i 's,^INVOICEGATE_UPSTREAM_URL=.*,INVOICEGATE_UPSTREAM_URL=http://127.0.0.1:12111,' /etc/invoicegate/invoicegate.env
 step 4
 key=$(tail -n 1 /srv/readme/output-4)
