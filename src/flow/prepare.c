@@ -133,6 +133,7 @@ void prepare_renewed(struct job *job, const struct store_answer *answer)
         return;
     }
     job->planned = false;
+    job->unknown[STEP_CUSTOMER] = false; /* of the new generation nothing was attempted */
     keep_customer(job, answer);
     invoice_next(job);
 }
