@@ -65,6 +65,8 @@ static void finish(struct job *job, struct text state)
     struct store_finish *in = &job->task.in.finish;
     bool deleted = job->plan.invoice_id.at && !text_is(state, TEXT("created"));
     job->final_state = state;
+    if (job->told && !job->told_noted)
+        ending_note_unresolved(job, "deadline");
     job_set_state(job, JOB_FINISHING);
     *in = (struct store_finish){
         .fence = job->fence,
@@ -98,14 +100,19 @@ static void fail(struct job *job)
 {
     if (job->ending.reason)
         job->answer = response_error(&job->arena, job->ending.message);
-    if (!job->plan.invoice_id.at) {
+    if (job->plan.invoice_id.at)
+        ending_delete(job);
+    else
         finish(job, TEXT("failed"));
-        return;
-    }
+}
+
+void ending_delete(struct job *job)
+{
     job_set_state(job, JOB_DECIDING_DELETE);
+    job->doing = "delete";
     job->task.in.note = (struct store_note){.fence = job->fence,
                                             .state = TEXT("open"),
-                                            .doing = TEXT("delete"),
+                                            .doing = text_from(job->doing),
                                             .invoice_id = job->plan.invoice_id,
                                             .why = text_from(job->ending.reason),
                                             .http_status = STORE_NULL32};
@@ -193,6 +200,8 @@ void ending_deleted(struct job *job, bool stands)
     LOG(LOG_ERROR, "a draft to be deleted is no draft any more: it stands",
         LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("invoice_id", job->plan.invoice_id));
     set_ending(job, "stood_already");
+    job->ending.pin = true; /* a new request under the same key would make a second one */
+    job->answer = response_error(&job->arena, job->ending.message);
     finish(job, TEXT("created"));
 }
 
@@ -349,19 +358,22 @@ void ending_early(struct job *job, const struct refusal *refusal)
     end(job);
 }
 
-void ending_note_unresolved(struct job *job, const char *why, int32_t http_status)
+void ending_note_unresolved(struct job *job, const char *why)
 {
+    bool deleting = strcmp(job->doing, "delete") == 0;
     if (job->note.busy)
         return;
     job->noted = true;
+    job->told_noted = job->told != 0;
     job->note.kind = STORE_NOTE;
     job->note.ref = job->ref;
-    job->note.in.note = (struct store_note){.fence = job->fence,
-                                            .state = TEXT("unresolved"),
-                                            .doing = TEXT("create"),
-                                            .invoice_id = job->plan.invoice_id,
-                                            .why = text_from(why),
-                                            .http_status = http_status};
+    job->note.in.note = (struct store_note){
+        .fence = job->fence,
+        .state = TEXT("unresolved"),
+        .doing = text_from(job->doing),
+        .invoice_id = job->plan.invoice_id,
+        .why = text_from(deleting ? job->ending.reason : why), /* whoever takes it over needs it */
+        .http_status = job->told ? job->told : STORE_NULL32};
     memcpy(job->note.in.note.request_id, job->request_id, UUID_BYTES);
     take_calls(job, &job->note);
     store_submit(job->gateway->store, &job->note);
@@ -370,11 +382,9 @@ void ending_note_unresolved(struct job *job, const char *why, int32_t http_statu
 void ending_answer_unresolved(struct job *job)
 {
     const struct reason *reason = reason_of(job_is_keyed(job) ? "unresolved" : "unresolved_keyless");
-    bool recorded = job->state != JOB_BEGINNING;
-    bool ending = job->state == JOB_FINISHING || job->state == JOB_DECIDING_DELETE ||
-                  job->state == JOB_DELETING || job->state == JOB_DECIDING_ADVANCE ||
-                  job->state == JOB_ADVANCING;
     answer_reason(job, reason);
-    if (recorded && !ending)
-        ending_note_unresolved(job, "deadline", reason->status);
+    job->told = reason->status;
+    /* While PostgreSQL works on the request the note waits for the next one, or for the end. */
+    if (!job->task.busy && !job->held)
+        ending_note_unresolved(job, "deadline");
 }

@@ -18,6 +18,8 @@ void ending_refuse(struct job *job, const char *reason);
  * deleted. */
 void ending_upstream_failed(struct job *job, struct decision decision, const struct reply *reply,
                             struct object object);
+/* The draft has to go, for the reason that was given before: decided, then done. */
+void ending_delete(struct job *job);
 /* The draft is deleted, or (stands) can no longer be. */
 void ending_deleted(struct job *job, bool stands);
 /* The lost intent is written again. */
@@ -42,6 +44,6 @@ void ending_taken_over(struct job *job);
 /* 504: the only thing that is told before the outcome is known. */
 void ending_answer_unresolved(struct job *job);
 /* Something is in doubt: the audit shows the request as unresolved until it is settled. */
-void ending_note_unresolved(struct job *job, const char *why, int32_t http_status);
+void ending_note_unresolved(struct job *job, const char *why);
 
 #endif

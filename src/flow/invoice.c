@@ -16,8 +16,6 @@
 #include "flow/step.h"
 #include "front/response.h"
 
-#define DELETE_RETRY_MS 5000
-
 /* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
  * way. */
 void invoice_start(struct job *job)
@@ -192,9 +190,10 @@ void invoice_has_lines(struct job *job, const struct reply *reply, struct object
 void invoice_decide_advance(struct job *job)
 {
     job_set_state(job, JOB_DECIDING_ADVANCE);
+    job->doing = "advance";
     job->task.in.note = (struct store_note){.fence = job->fence,
                                             .state = TEXT("open"),
-                                            .doing = TEXT("advance"),
+                                            .doing = text_from(job->doing),
                                             .invoice_id = job->plan.invoice_id,
                                             .http_status = STORE_NULL32};
     memcpy(job->task.in.note.request_id, job->request_id, UUID_BYTES);
@@ -202,20 +201,36 @@ void invoice_decide_advance(struct job *job)
     job_submit(job, STORE_NOTE);
 }
 
+/* Whether the upstream has decided about the call itself. A gateway that is kept out asks again. */
+static bool is_decided(struct decision decision, const struct reply *reply)
+{
+    return decision.outcome == OUTCOME_REFUSED &&
+           (reply->status == 400 || reply->status == 402 || reply->status == 404);
+}
+
 static void advanced(struct job *job, struct decision decision, const struct reply *reply,
                      struct object object)
 {
-    if (decision.outcome == OUTCOME_OK) {
-        keep_invoice(job, reply, object);
-        write_answer(job, object);
-        ending_created(job);
-    } else if (decision.outcome == OUTCOME_REFUSED) {
+    if (decision.outcome == OUTCOME_OK)
+        invoice_has_advanced(job, reply, object);
+    else if (decision.look_up || is_decided(decision, reply))
+        lookup_begin(job, STEP_ADVANCE);
+    else
+        step_retry(job, reply->retry_after_s);
+}
+
+void invoice_has_advanced(struct job *job, const struct reply *reply, struct object object)
+{
+    keep_invoice(job, reply, object);
+    write_answer(job, object);
+    if (text_is(job->status, TEXT("draft")) && !object_true(object, "auto_advance"))
         LOG(LOG_ERROR, "the upstream did not let an invoice advance: it stays a draft",
-            LOG_TEXT("request_id", text_from(job->request_text)), LOG_INT("http_status", reply->status));
+            LOG_TEXT("request_id", text_from(job->request_text)),
+            LOG_TEXT("invoice_id", job->plan.invoice_id));
+    if (job->compensate)
+        ending_fail(job, "compensated");
+    else
         ending_created(job);
-    } else {
-        step_again(job, DELETE_RETRY_MS);
-    }
 }
 
 /* 9. A draft that must not stand is deleted; only "no longer a draft" ends that otherwise. */
@@ -223,10 +238,20 @@ static void deleted(struct job *job, struct decision decision, const struct repl
 {
     if (decision.outcome == OUTCOME_OK)
         ending_deleted(job, false);
-    else if (decision.outcome == OUTCOME_REFUSED && reply->status == 400)
-        ending_deleted(job, true);
+    else if (is_decided(decision, reply))
+        lookup_begin(job, STEP_DELETE); /* a refusal alone does not tell why */
     else
-        step_again(job, DELETE_RETRY_MS);
+        step_retry(job, reply->retry_after_s);
+}
+
+void invoice_not_deleted(struct job *job, const struct reply *reply, struct object object)
+{
+    if (text_is(object_text(object, "status"), TEXT("draft"))) {
+        ending_delete(job);
+    } else {
+        keep_invoice(job, reply, object);
+        ending_deleted(job, true);
+    }
 }
 
 static void decision_stored(struct job *job, const struct store_answer *answer)
@@ -235,6 +260,8 @@ static void decision_stored(struct job *job, const struct store_answer *answer)
         ending_taken_over(job);
     else if (job->state == JOB_DECIDING_DELETE)
         step_enter(job, JOB_DELETING, STEP_DELETE);
+    else if (job->compensate)
+        ending_fail(job, "compensated");
     else
         step_enter(job, JOB_ADVANCING, STEP_ADVANCE);
 }
@@ -308,6 +335,21 @@ static bool may_simply_stop(const struct job *job)
     return job_is_calling(job) && !job_invoice_possible(job);
 }
 
+/* Whether the draft of a request that must not stand can be deleted without waiting for the call under way:
+ * whatever that call still does, it does to a deleted draft. */
+static bool may_delete_now(const struct job *job)
+{
+    return job->compensate && job->plan.invoice_id.at &&
+           (job->state == JOB_ADDING_LINES || job->state == JOB_ADVANCING ||
+            (job->state == JOB_LOOKING_UP && job->sought != STEP_DELETE));
+}
+
+static void delete_now(struct job *job)
+{
+    step_stop(job);
+    ending_fail(job, "compensated");
+}
+
 /* Nobody waits for an answer any more: the request waits in PostgreSQL, not in memory. */
 static void expire_in_background(struct job *job)
 {
@@ -334,6 +376,8 @@ void invoice_expired(struct job *job)
             job->compensate = !job_is_keyed(job);
             ending_answer_unresolved(job);
         }
+        if (may_delete_now(job))
+            delete_now(job);
         invoice_set_deadline(job, job->gateway->settings->background_ms);
     }
 }
@@ -355,5 +399,7 @@ void invoice_client_left(struct job *job)
     if (job->compensate && may_simply_stop(job)) {
         step_stop(job);
         ending_fail(job, "client_left");
+    } else if (may_delete_now(job)) {
+        delete_now(job);
     }
 }

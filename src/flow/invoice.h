@@ -21,6 +21,10 @@ void invoice_has_id(struct job *job);
 /* Its line is there: on to the check. */
 void invoice_has_lines(struct job *job, const struct reply *reply, struct object object);
 void invoice_decide_advance(struct job *job);
+/* As it is after its advance was confirmed, or cannot be any more. */
+void invoice_has_advanced(struct job *job, const struct reply *reply, struct object object);
+/* As it is after the upstream refused to delete it. */
+void invoice_not_deleted(struct job *job, const struct reply *reply, struct object object);
 /* The deadline has passed: whoever still waits is told the truth now; what nobody waits for is parked. */
 void invoice_expired(struct job *job);
 void invoice_set_deadline(struct job *job, int64_t delay_ms);

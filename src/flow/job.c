@@ -42,10 +42,10 @@ static const uint32_t edges[JOB_STATE_COUNT] = {
         TO(LOOKING_UP) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(PARKING),
     [JOB_LOOKING_UP] =
         TO(ADDING_LINES) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(PARKING),
-    [JOB_DECIDING_ADVANCE] = TO(ADVANCING) | TO(ENDED),
-    [JOB_ADVANCING] = TO(FINISHING) | TO(PARKING),
+    [JOB_DECIDING_ADVANCE] = TO(ADVANCING) | TO(DECIDING_DELETE) | TO(ENDED),
+    [JOB_ADVANCING] = TO(LOOKING_UP) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(PARKING),
     [JOB_DECIDING_DELETE] = TO(DELETING) | TO(ENDED),
-    [JOB_DELETING] = TO(FINISHING) | TO(PARKING),
+    [JOB_DELETING] = TO(LOOKING_UP) | TO(FINISHING) | TO(PARKING),
     [JOB_FINISHING] = TO(RESTORING) | TO(ENDED),
     [JOB_RESTORING] = TO(FINISHING) | TO(ENDED),
     [JOB_PARKING] = TO(ENDED),
@@ -97,6 +97,7 @@ struct job *job_new(struct gateway *gateway)
     job->gateway = gateway;
     job->arrived_ms = loop_now_ms(gateway->loop);
     job->calls_end = &job->calls;
+    job->doing = "create";
     arena_init(&job->arena, JOB_ARENA_MAX_BYTES);
     return job;
 }

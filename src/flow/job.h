@@ -60,6 +60,8 @@ struct job {
     bool answered;   /* the client was told, or has left */
     bool expired;    /* the deadline has passed */
     bool noted;      /* the audit shows it as unresolved */
+    int told;        /* the status that was told before the end was known; 0: none */
+    bool told_noted; /* and PostgreSQL knows it */
     bool compensate; /* nobody can ask for it later: no invoice shall stand (protocol 8) */
     struct timer deadline;
     int64_t arrived_ms;
@@ -84,6 +86,7 @@ struct job {
     int attempts[STEP_COUNT]; /* over the job's life, for the audit */
     bool unknown[STEP_COUNT]; /* an attempt of the step may have happened */
     enum step sought;         /* LOOKING_UP: the step that is in doubt */
+    const char *doing;        /* "create", or what was decided for good: "delete", "advance" */
     int lookups;              /* how often the whole list was read without finding it */
     int renewals;             /* of the customer */
     int64_t invoice_since_s;  /* unix time before the first attempt to make the invoice */

@@ -10,8 +10,8 @@
 #include "flow/product.h"
 #include "flow/step.h"
 
-#define CLOCK_MARGIN_S 300 /* between the upstream's clock and ours */
-#define RETRY_MS 5000
+#define CLOCK_MARGIN_S 300      /* between the upstream's clock and ours */
+#define UNDELETED_PAUSE_MS 1000 /* an upstream that refuses to delete is not asked in a tight loop */
 
 void lookup_begin(struct job *job, enum step sought)
 {
@@ -19,8 +19,20 @@ void lookup_begin(struct job *job, enum step sought)
     job->lookups = 0;
     job->plan.list_cursor = TEXT_NONE;
     job->plan.list_since_s = job->invoice_since_s - CLOCK_MARGIN_S;
-    ending_note_unresolved(job, "looking_up", STORE_NULL32);
-    step_enter(job, JOB_LOOKING_UP, STEP_LOOKUP);
+    ending_note_unresolved(job, "looking_up");
+    job_set_state(job, JOB_LOOKING_UP);
+    step_start_later(job, STEP_LOOKUP, sought == STEP_DELETE ? UNDELETED_PAUSE_MS : 0);
+}
+
+static void found_new(struct job *job, const struct reply *reply, struct object invoice)
+{
+    job->plan.invoice_id = arena_copy(&job->arena, object_text(invoice, "id"));
+    if (object_count(invoice, "lines.data") > 0)
+        invoice_has_lines(job, reply, invoice);
+    else if (job->sought == STEP_LINES)
+        ending_fail(job, "not_found_upstream"); /* the draft has no line and its key is spent: delete it */
+    else
+        invoice_has_id(job);
 }
 
 /* A found invoice is a whole answer by itself: its bytes go the usual way. */
@@ -30,13 +42,12 @@ static void found(struct job *job, struct object invoice)
     LOG(LOG_WARNING, "found by look-up", LOG_TEXT("request_id", text_from(job->request_text)),
         LOG_TEXT("invoice_id", object_text(invoice, "id")));
     job->unknown[job->sought] = false;
-    job->plan.invoice_id = arena_copy(&job->arena, object_text(invoice, "id"));
-    if (object_count(invoice, "lines.data") > 0)
-        invoice_has_lines(job, &reply, invoice);
-    else if (job->sought == STEP_LINES)
-        ending_fail(job, "not_found_upstream"); /* the draft has no line and its key is spent: delete it */
+    if (job->sought == STEP_ADVANCE)
+        invoice_has_advanced(job, &reply, invoice);
+    else if (job->sought == STEP_DELETE)
+        invoice_not_deleted(job, &reply, invoice);
     else
-        invoice_has_id(job);
+        found_new(job, &reply, invoice);
 }
 
 /* Absent once may be early; absent twice, a pause apart, is absent. */
@@ -44,28 +55,27 @@ static void absent(struct job *job)
 {
     job->plan.list_cursor = TEXT_NONE;
     if (++job->lookups < 2) {
-        if (call_make(STEP_LOOKUP, &job->plan, &job->arena, &job->call))
-            step_again(job, job->gateway->settings->lookup_pause_ms);
-        else
-            ending_fail(job, "internal");
+        step_start_later(job, STEP_LOOKUP, job->gateway->settings->lookup_pause_ms);
         return;
     }
     job->unknown[job->sought] = false;
-    ending_fail(job, "not_found_upstream");
+    if (job->sought == STEP_DELETE)
+        ending_deleted(job, false);
+    else
+        ending_fail(job, "not_found_upstream");
 }
 
 void lookup_replied(struct job *job, struct decision decision, const struct reply *reply,
                     struct object object)
 {
     size_t count = object_count(object, "data");
-    (void)reply;
     if (decision.outcome != OUTCOME_OK) {
-        step_again(job, RETRY_MS);
+        step_retry(job, reply->retry_after_s);
         return;
     }
     for (size_t i = 0; i < count; i++) {
         struct object invoice = object_element(object, "data", i);
-        if (invoice_is_ours(invoice, &job->plan) && object_id_valid(object_text(invoice, "id"))) {
+        if (invoice_is_ours(invoice, &job->plan)) {
             found(job, invoice);
             return;
         }

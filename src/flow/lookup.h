@@ -7,7 +7,7 @@
 #include "flow/job.h"
 #include "flow/object.h"
 
-/* sought: the step in doubt, INVOICE or LINES. */
+/* sought: the step in doubt, INVOICE, LINES, ADVANCE or DELETE. */
 void lookup_begin(struct job *job, enum step sought);
 void lookup_replied(struct job *job, struct decision decision, const struct reply *reply,
                     struct object object);

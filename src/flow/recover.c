@@ -99,8 +99,10 @@ static void resume(struct job *job, const struct store_taken *taken)
     bool has_invoice = job->plan.invoice_id.at != NULL;
     if (has_invoice && text_is(taken->doing, TEXT("delete"))) {
         ending_resume_delete(job, taken->reason);
+        job->doing = "delete";
         step_enter(job, JOB_DELETING, STEP_DELETE);
-    } else if (has_invoice && text_is(taken->doing, TEXT("advance"))) {
+    } else if (has_invoice && !job->compensate && text_is(taken->doing, TEXT("advance"))) {
+        job->doing = "advance";
         step_enter(job, JOB_ADVANCING, STEP_ADVANCE);
     } else if (!job->planned) {
         invoice_next(job);

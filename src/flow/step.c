@@ -81,19 +81,34 @@ static void step_send(void *owner)
     job->attempts[job->step]++;
 }
 
-void step_start(struct job *job, enum step step)
+static bool prepare(struct job *job, enum step step)
 {
     job->step = step;
-    if (!call_make(step, &job->plan, &job->arena, &job->call)) {
-        ending_fail(job, "internal");
-        return;
-    }
-    step_send(job);
+    if (call_make(step, &job->plan, &job->arena, &job->call))
+        return true;
+    ending_fail(job, "internal");
+    return false;
 }
 
-void step_again(struct job *job, int64_t delay_ms)
+void step_start(struct job *job, enum step step)
 {
-    send_later(job, delay_ms);
+    if (prepare(job, step))
+        step_send(job);
+}
+
+void step_start_later(struct job *job, enum step step, int64_t delay_ms)
+{
+    if (prepare(job, step))
+        send_later(job, delay_ms);
+}
+
+void step_retry(struct job *job, int retry_after_s)
+{
+    uint32_t random = 0;
+    if (!random_bytes((uint8_t *)&random, sizeof(random)))
+        random = (uint32_t)loop_clock_us();
+    job->tries++;
+    send_later(job, step_backoff_ms(job->tries, retry_after_s, random));
 }
 
 void step_stop(struct job *job)
@@ -110,13 +125,23 @@ void step_enter(struct job *job, enum job_state state, enum step step)
     step_start(job, step);
 }
 
+/* A list with an invoice that has no name cannot tell that ours is absent. */
+static bool is_sound_list(struct object list)
+{
+    size_t count = object_count(list, "data");
+    for (size_t i = 0; i < count; i++)
+        if (!object_id_valid(object_text(object_element(list, "data", i), "id")))
+            return false;
+    return object_is_array(list, "data");
+}
+
 /* What each step needs to find in a 2xx answer before it is believed. */
 static bool is_sound(enum step step, struct object object)
 {
     if (!object_exists(object))
         return false;
     if (step == STEP_PRICES || step == STEP_LOOKUP)
-        return object_is_array(object, "data");
+        return is_sound_list(object);
     return object_id_valid(object_text(object, "id"));
 }
 
@@ -162,7 +187,6 @@ void step_replied(struct job *job, const struct reply *reply)
                                : OBJECT_NONE;
     struct facts facts = facts_of(job->step, reply, object);
     struct decision decision = outcome_decide(job->step, &facts, job->unknown[job->step]);
-    uint32_t random = 0;
     job->call_number = 0;
     traffic_tell(&job->gateway->traffic, loop_now_ms(job->gateway->loop), job->plan.mode,
                  job->plan.account_id, &facts, reply->retry_after_s);
@@ -170,12 +194,9 @@ void step_replied(struct job *job, const struct reply *reply)
     log_attempt(job, reply, decision.outcome);
     job->unknown[job->step] = decision.outcome == OUTCOME_UNKNOWN;
     if (repeats(&decision) && !is_hopeless(job)) {
-        job->tries++;
         if (decision.outcome == OUTCOME_UNKNOWN && job_invoice_possible(job) && !job->noted)
-            ending_note_unresolved(job, step_name(job->step), STORE_NULL32);
-        if (!random_bytes((uint8_t *)&random, sizeof(random)))
-            random = (uint32_t)loop_clock_us();
-        step_again(job, step_backoff_ms(job->tries, reply->retry_after_s, random));
+            ending_note_unresolved(job, step_name(job->step));
+        step_retry(job, reply->retry_after_s);
     } else {
         invoice_called(job, decision, reply, object);
     }

@@ -8,8 +8,10 @@
 void step_start(struct job *job, enum step step);
 /* Changes the job's state, then starts the state's step. */
 void step_enter(struct job *job, enum job_state state, enum step step);
-/* The same step once more after delay_ms (a look-up that found nothing yet). */
-void step_again(struct job *job, int64_t delay_ms);
+/* The same, but the call goes after delay_ms. */
+void step_start_later(struct job *job, enum step step, int64_t delay_ms);
+/* The call once more, after the usual growing delay and not before the upstream wants it (0: unsaid). */
+void step_retry(struct job *job, int retry_after_s);
 void step_replied(struct job *job, const struct reply *reply);
 /* Gives the step up: a call under way is cut off, no repetition comes. */
 void step_stop(struct job *job);
