@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define BODY_FIRST_BYTES 4096
+#define BODY_KEPT_BYTES 65536
 #define URL_MAX_BYTES 2048
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
@@ -124,6 +125,15 @@ void transfer_free(struct transfer *transfer)
     free(transfer->body);
     free(transfer->header_text);
     free(transfer);
+}
+
+void transfer_rest(struct transfer *transfer)
+{
+    if (transfer->body_room_bytes <= BODY_KEPT_BYTES)
+        return;
+    free(transfer->body);
+    transfer->body = NULL;
+    transfer->body_room_bytes = 0;
 }
 
 static bool header_room(struct transfer *transfer, size_t bytes)

@@ -30,6 +30,13 @@ struct socket {
     struct watch watch;
 };
 
+static void transfer_give_back(struct upstream *upstream, struct transfer *transfer)
+{
+    transfer_rest(transfer);
+    transfer->next_free = upstream->free;
+    upstream->free = transfer;
+}
+
 static void deliver(struct upstream *upstream)
 {
     CURLMsg *message;
@@ -48,8 +55,7 @@ static void deliver(struct upstream *upstream)
         upstream->running--;
         /* Only then back to the free list: the reply's views point into it. */
         upstream->reply(upstream->owner, transfer->ref, &reply);
-        transfer->next_free = upstream->free;
-        upstream->free = transfer;
+        transfer_give_back(upstream, transfer);
     }
 }
 
@@ -220,8 +226,7 @@ bool upstream_start(struct upstream *upstream, struct ref ref, const struct call
     transfer->ref = ref;
     if (!transfer_load(transfer, &target, call) ||
         curl_multi_add_handle(upstream->multi, transfer->easy) != CURLM_OK) {
-        transfer->next_free = upstream->free;
-        upstream->free = transfer;
+        transfer_give_back(upstream, transfer);
         return false;
     }
     transfer->running = true;
@@ -239,8 +244,7 @@ void upstream_cancel(struct upstream *upstream, uint32_t number)
     curl_multi_remove_handle(upstream->multi, transfer->easy);
     transfer->running = false;
     upstream->running--;
-    transfer->next_free = upstream->free;
-    upstream->free = transfer;
+    transfer_give_back(upstream, transfer);
 }
 
 uint32_t upstream_calls(const struct upstream *upstream)
