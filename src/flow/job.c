@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "flow/gateway.h"
 
-#define JOB_ARENA_MAX_BYTES (2 * 1024 * 1024)
+/* Room for every answer that a request keeps (up to seven), each as large as the upstream may send it. */
+#define JOB_ARENA_MAX_BYTES (8 * 1024 * 1024)
 
 static const char *const names[JOB_STATE_COUNT] = {
 #define X(name) [JOB_##name] = #name,
