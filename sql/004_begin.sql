@@ -328,8 +328,9 @@ create function gateway.plan_invoices(
     set enable_bitmapscan = off
 as $$
 declare
-    v_first uuid := (select min(id::text)::uuid from unnest(p_request_id) as ids (id));
-    v_last  uuid := (select max(id::text)::uuid from unnest(p_request_id) as ids (id));
+    v_ids   uuid[] := (select array_agg(id order by id) from unnest(p_request_id) as ids (id));
+    v_first uuid := v_ids[1];
+    v_last  uuid := v_ids[cardinality(v_ids)];
 begin
     insert into gateway.products as p (agency_id, account_id, upstream_id, product_id, name, active, price_id,
                                        fetched_at, object)

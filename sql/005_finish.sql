@@ -13,8 +13,9 @@ create function gateway.note_invoices(
     set enable_bitmapscan = off
 as $$
 declare
-    v_first uuid := (select min(id::text)::uuid from unnest(p_request_id) as ids (id));
-    v_last  uuid := (select max(id::text)::uuid from unnest(p_request_id) as ids (id));
+    v_ids   uuid[] := (select array_agg(id order by id) from unnest(p_request_id) as ids (id));
+    v_first uuid := v_ids[1];
+    v_last  uuid := v_ids[cardinality(v_ids)];
 begin
     return query
     with item as (
@@ -47,7 +48,7 @@ $$;
 -- The end of a request. state is created, failed or refused. p_pin: the answer belongs to the client's key for good;
 -- otherwise the key is released to a new request.
 -- Verdicts: done; stale (somebody else has it or ended it, in which case state tells how); missing (no such request:
--- a failover lost it).
+-- a failover lost it). What the members carry travels from each part to the next, so that nothing is joined by hand.
 create function gateway.finish_invoices(
     p_worker bigint, p_request_id uuid[], p_fence integer[], p_state text[], p_reason text[], p_detail text[],
     p_http_status integer[], p_invoice_id text[], p_status text[], p_number text[], p_amount_minor bigint[],
@@ -58,43 +59,37 @@ create function gateway.finish_invoices(
     set enable_bitmapscan = off
 as $$
 declare
-    v_first uuid := (select min(id::text)::uuid from unnest(p_request_id) as ids (id));
-    v_last  uuid := (select max(id::text)::uuid from unnest(p_request_id) as ids (id));
+    v_ids   uuid[] := (select array_agg(id order by id) from unnest(p_request_id) as ids (id));
+    v_first uuid := v_ids[1];
+    v_last  uuid := v_ids[cardinality(v_ids)];
+    v_done  integer[];
 begin
-    return query
-    with item as (
-        select *
-          from unnest(p_request_id, p_fence, p_state, p_reason, p_detail, p_http_status, p_invoice_id, p_status,
+    with held as (
+        delete from gateway.work w
+         using unnest(p_request_id, p_fence, p_state, p_reason, p_detail, p_http_status, p_invoice_id, p_status,
                       p_number, p_amount_minor, p_currency, p_created_s, p_object, p_pin, p_answer) with ordinality
             as i (request_id, fence, state, reason, detail, http_status, invoice_id, status, number, amount_minor,
                   currency, created_s, object, pin, answer, ord)
-    ), before as (
-        select i.ord, r.request_id, r.agency_id, r.account_id, r.mode, r.route, r.upstream_id, r.client_id,
-               r.customer_id, r.idempotency_key, r.state, r.http_status, r.finished_fence
-          from item i
-          join gateway.invoice_requests r on r.request_id = i.request_id and r.request_id between v_first and v_last
-    ), released as (
-        delete from gateway.work w
-         using item i
          where w.request_id = i.request_id and w.worker_id = p_worker and w.fence = i.fence
-        returning i.ord
+        returning i.*
     ), ended as (
         update gateway.invoice_requests r
-           set state = i.state, reason = i.reason, detail = i.detail,
-               http_status = coalesce(r.http_status, i.http_status),
-               invoice_id = coalesce(i.invoice_id, r.invoice_id), finished_at = now(), finished_fence = i.fence
-          from released
-          join item i on i.ord = released.ord
-         where r.request_id = i.request_id and r.request_id between v_first and v_last
+           set state = h.state, reason = h.reason, detail = h.detail,
+               http_status = coalesce(r.http_status, h.http_status),
+               invoice_id = coalesce(h.invoice_id, r.invoice_id), finished_at = now(), finished_fence = h.fence
+          from held h
+         where r.request_id = h.request_id and r.request_id between v_first and v_last
+        returning h.request_id, h.state, h.reason, h.http_status, h.invoice_id, h.status, h.number, h.amount_minor,
+                  h.currency, h.created_s, h.object, h.pin, h.answer, h.ord, r.agency_id, r.account_id, r.mode,
+                  r.route, r.upstream_id, r.client_id, r.customer_id, r.idempotency_key
     ), made as (
         insert into gateway.invoices as v (agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id,
                customer_id, status, number, amount_minor, currency, created_at, refreshed_at, object)
-        select b.agency_id, b.account_id, b.mode, b.upstream_id, i.invoice_id, i.request_id, b.client_id,
-               b.customer_id, i.status, i.number, i.amount_minor, i.currency,
-               coalesce(to_timestamp(i.created_s), now()), now(), i.object
-          from item i
-          join before b on b.ord = i.ord
-         where i.invoice_id is not null
+        select e.agency_id, e.account_id, e.mode, e.upstream_id, e.invoice_id, e.request_id, e.client_id,
+               e.customer_id, e.status, e.number, e.amount_minor, e.currency,
+               coalesce(to_timestamp(e.created_s), now()), now(), e.object
+          from ended e
+         where e.invoice_id is not null
          order by 1, 2, 3, 4, 5
             on conflict (agency_id, account_id, mode, upstream_id, invoice_id) do update
            set status = excluded.status, number = excluded.number, amount_minor = excluded.amount_minor,
@@ -102,43 +97,71 @@ begin
                object = coalesce(excluded.object, v.object)
     ), pinned as (
         update gateway.idempotency_keys k
-           set ended_at = now(), http_status = i.http_status, answer = i.answer
-          from released
-          join item i on i.ord = released.ord and i.pin
-          join before b on b.ord = i.ord and b.idempotency_key is not null
-         where (k.agency_id, k.account_id, k.mode, k.route, k.idempotency_key)
-             = (b.agency_id, b.account_id, b.mode, b.route, b.idempotency_key)
-           and k.request_id = i.request_id
+           set ended_at = now(), http_status = e.http_status, answer = e.answer
+          from ended e
+         where e.pin and e.idempotency_key is not null
+           and k.agency_id = e.agency_id and k.account_id = e.account_id and k.mode = e.mode and k.route = e.route
+           and k.idempotency_key = e.idempotency_key and k.request_id = e.request_id
     ), unpinned as (
         delete from gateway.idempotency_keys k
-         using released
-          join item i on i.ord = released.ord and not i.pin
-          join before b on b.ord = i.ord and b.idempotency_key is not null
-         where (k.agency_id, k.account_id, k.mode, k.route, k.idempotency_key)
-             = (b.agency_id, b.account_id, b.mode, b.route, b.idempotency_key)
-           and k.request_id = i.request_id
+         using ended e
+         where not e.pin and e.idempotency_key is not null
+           and k.agency_id = e.agency_id and k.account_id = e.account_id and k.mode = e.mode and k.route = e.route
+           and k.idempotency_key = e.idempotency_key and k.request_id = e.request_id
     ), history as (
         insert into gateway.events (subject_id, agency_id, worker_id, what, why)
-        select i.request_id, b.agency_id, p_worker,
-               case when released.ord is not null then i.state else 'late_invoice' end,
-               case when released.ord is not null then i.reason else i.invoice_id end
-          from item i
-          join before b on b.ord = i.ord
-          left join released on released.ord = i.ord
-         where released.ord is not null
-            or i.invoice_id is not null and not (b.state = i.state and b.finished_fence = i.fence)
+        select e.request_id, e.agency_id, p_worker, e.state, e.reason from ended e
     )
-    select item.ord::integer,
-           case when released.ord is not null then 'done'
-                when before.ord is null then 'missing'
-                when before.state = item.state and before.finished_fence = item.fence then 'done'
-                else 'stale' end,
-           before.state, before.http_status
-      from item
-      left join released on released.ord = item.ord
-      left join before on before.ord = item.ord;
+    select array_agg(e.ord::integer) into v_done from ended e;
+
+    return query select done.ord, 'done', null::text, null::integer from unnest(v_done) as done (ord);
+    if cardinality(v_done) is distinct from cardinality(p_request_id) then
+        return query
+        select *
+          from gateway.finish_late(p_worker, v_done, p_request_id, p_fence, p_state, p_invoice_id, p_status, p_number,
+                                   p_amount_minor, p_currency, p_created_s, p_object);
+    end if;
 end
 $$;
+
+-- The members of a finish that did not hold their request any more: run again after a commit whose answer was lost, or
+-- overtaken. The invoice that an overtaken worker reports is recorded all the same.
+create function gateway.finish_late(
+    p_worker bigint, p_done integer[], p_request_id uuid[], p_fence integer[], p_state text[], p_invoice_id text[],
+    p_status text[], p_number text[], p_amount_minor bigint[], p_currency text[], p_created_s bigint[],
+    p_object bytea[])
+    returns table (ord integer, verdict text, state text, http_status integer)
+    language sql volatile security definer set search_path = pg_catalog, pg_temp
+    begin atomic
+        with late as (
+            select i.*, r.request_id is not null as found, r.agency_id, r.account_id, r.mode, r.upstream_id, r.client_id,
+                   r.customer_id, r.state as state_now, r.http_status,
+                   coalesce(r.state = i.state and r.finished_fence = i.fence, false) as same
+              from unnest(p_request_id, p_fence, p_state, p_invoice_id, p_status, p_number, p_amount_minor,
+                          p_currency, p_created_s, p_object) with ordinality
+                as i (request_id, fence, state, invoice_id, status, number, amount_minor, currency, created_s, object,
+                      ord)
+              left join gateway.invoice_requests r on r.request_id = i.request_id
+             where i.ord <> all (coalesce(p_done, '{}'))
+        ), made as (
+            insert into gateway.invoices (agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id,
+                   customer_id, status, number, amount_minor, currency, created_at, refreshed_at, object)
+            select agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id, customer_id, status,
+                   number, amount_minor, currency, coalesce(to_timestamp(created_s), now()), now(), object
+              from late
+             where found and not same and invoice_id is not null
+             order by 1, 2, 3, 4, 5
+                on conflict do nothing
+        ), history as (
+            insert into gateway.events (subject_id, agency_id, worker_id, what, why)
+            select request_id, agency_id, p_worker, 'late_invoice', invoice_id
+              from late
+             where found and not same and invoice_id is not null
+        )
+        select ord::integer, case when same then 'done' when found then 'stale' else 'missing' end, state_now,
+               http_status
+          from late;
+    end;
 
 -- The attempts of the same batch. Run again, it changes nothing. (plpgsql keeps its plan; an SQL function would be
 -- planned anew at each call.)
