@@ -67,9 +67,10 @@ class Tenant:
 
 
 class Stack:
-    def __init__(self, *, workers: int = 1, sandbox_args: str = "", **settings: Any):
-        """settings: names as in invoicegate --help, without INVOICEGATE_."""
+    def __init__(self, *, workers: int = 1, sandbox_args: str = "", env: dict[str, str] | None = None, **settings: Any):
+        """settings: names as in invoicegate --help, without INVOICEGATE_. env: for all programs."""
         self.workers = workers
+        self.more_env = env or {}
         self.settings = {f"INVOICEGATE_{name}": str(value) for name, value in settings.items()}
         self.sandbox_args = sandbox_args
         self.keep = False  # the directory, for a look after a failure
@@ -92,7 +93,7 @@ class Stack:
     def _script(self, name: str) -> subprocess.CompletedProcess[str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("INVOICEGATE_", "PG"))}
         env |= {"RUN_DIR": str(self.dir), "PORT": str(self.port), "BUILD_DIR": str(BUILD), "WORKERS": str(self.workers)}
-        env |= {"SANDBOX_ARGS": self.sandbox_args} | self.settings
+        env |= {"SANDBOX_ARGS": self.sandbox_args} | self.more_env | self.settings
         return subprocess.run(
             [ROOT / "tests/stack" / name], env=env, text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=300
         )
