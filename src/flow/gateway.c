@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "flow/ending.h"
 #include "flow/invoice.h"
+#include "flow/patience.h"
 #include "flow/reasons.h"
 #include "flow/step.h"
 
@@ -52,7 +53,7 @@ static void route_job(struct job *job)
     } else if (!store_is_ready(gateway->store)) {
         ending_told(job, "database_away");
     } else {
-        invoice_set_deadline(job, gateway->settings->deadline_ms);
+        patience_start(job, gateway->settings->deadline_ms);
         invoice_start(job);
     }
 }
@@ -83,7 +84,7 @@ void gateway_client_left(void *owner, struct ref conn)
     for (uint32_t i = 0; i < gateway->jobs.capacity; i++) {
         struct job *job = gateway->jobs.slots[i].thing;
         if (job && !job->answered && job->conn.slot == conn.slot && job->conn.generation == conn.generation) {
-            invoice_client_left(job);
+            patience_client_left(job);
             return;
         }
     }

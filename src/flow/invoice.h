@@ -25,10 +25,5 @@ void invoice_decide_advance(struct job *job);
 void invoice_has_advanced(struct job *job, const struct reply *reply, struct object object);
 /* As it is after the upstream refused to delete it. */
 void invoice_not_deleted(struct job *job, const struct reply *reply, struct object object);
-/* The deadline has passed: whoever still waits is told the truth now; what nobody waits for is parked. */
-void invoice_expired(struct job *job);
-void invoice_set_deadline(struct job *job, int64_t delay_ms);
-/* The client has left before it was answered. */
-void invoice_client_left(struct job *job);
 
 #endif

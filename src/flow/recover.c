@@ -7,6 +7,7 @@
 #include "flow/gateway.h"
 #include "flow/invoice.h"
 #include "flow/lookup.h"
+#include "flow/patience.h"
 #include "flow/prepare.h"
 #include "flow/step.h"
 
@@ -139,6 +140,6 @@ void recovery_taken(void *owner, const struct store_taken *taken)
     doubt_everything(job);
     LOG(LOG_INFO, "taken over", LOG_TEXT("request_id", text_from(job->request_text)),
         LOG_INT("fence", job->fence));
-    invoice_set_deadline(job, gateway->settings->background_ms);
+    patience_start(job, gateway->settings->background_ms);
     resume(job, taken);
 }
