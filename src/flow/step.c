@@ -186,7 +186,8 @@ void step_replied(struct job *job, const struct reply *reply)
                                ? object_read(&tokens, &gateway->scratch, reply->body)
                                : OBJECT_NONE;
     struct facts facts = facts_of(job->step, reply, object);
-    struct decision decision = outcome_decide(job->step, &facts, job->unknown[job->step]);
+    bool was_unknown = job->unknown[job->step] || (reply->resent && step_creates(job->step));
+    struct decision decision = outcome_decide(job->step, &facts, was_unknown);
     job->call_number = 0;
     traffic_tell(&job->gateway->traffic, loop_now_ms(job->gateway->loop), job->plan.mode,
                  job->plan.account_id, &facts, reply->retry_after_s);

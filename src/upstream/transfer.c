@@ -88,6 +88,19 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *owner)
     return line.length;
 }
 
+/* When a kept connection breaks before a byte of the answer, libcurl sends the call again on a fresh one and
+ * tells nobody. */
+static int on_sending(void *owner, char *address, char *local_address, int port, int local_port)
+{
+    struct transfer *transfer = owner;
+    (void)address;
+    (void)local_address;
+    (void)port;
+    (void)local_port;
+    transfer->sendings++;
+    return CURL_PREREQFUNC_OK;
+}
+
 #define SET(option, value) (curl_easy_setopt(easy, CURLOPT_##option, (value)) == CURLE_OK)
 
 static bool set_common(CURL *easy, struct transfer *transfer, const struct upstream_settings *settings)
@@ -95,7 +108,8 @@ static bool set_common(CURL *easy, struct transfer *transfer, const struct upstr
     bool secure = strncmp(settings->url, "https:", 6) == 0;
     return SET(NOSIGNAL, 1L) && SET(PRIVATE, transfer) && SET(WRITEFUNCTION, on_body) &&
            SET(WRITEDATA, transfer) && SET(HEADERFUNCTION, on_header) && SET(HEADERDATA, transfer) &&
-           SET(PROTOCOLS_STR, "http,https") && SET(FOLLOWLOCATION, 0L) && SET(PROXY, "") &&
+           SET(PREREQFUNCTION, on_sending) && SET(PREREQDATA, transfer) && SET(PROTOCOLS_STR, "http,https") &&
+           SET(FOLLOWLOCATION, 0L) && SET(PROXY, "") &&
            SET(CONNECTTIMEOUT_MS, settings->connect_timeout_ms) &&
            SET(TIMEOUT_MS, settings->call_timeout_ms) && SET(SSL_VERIFYPEER, 1L) && SET(SSL_VERIFYHOST, 2L) &&
            (!settings->ca_file || SET(CAINFO, settings->ca_file)) && SET(USERAGENT, "invoicegate/1") &&
@@ -212,6 +226,7 @@ bool transfer_load(struct transfer *transfer, const struct transfer_target *targ
     char url[URL_MAX_BYTES];
     int length = snprintf(url, sizeof(url), "%s%.*s", target->url, (int)call->path.length, call->path.at);
     transfer->body_bytes = 0;
+    transfer->sendings = 0;
     forget_headers(transfer);
     transfer->started_us = unix_now_us();
     transfer->started_clock_us = loop_clock_us();
@@ -227,10 +242,11 @@ void transfer_reply(struct transfer *transfer, CURLcode code, struct reply *repl
     *reply =
         (struct reply){.transport = TRANSPORT_ANSWERED,
                        .started_us = transfer->started_us,
+                       .resent = transfer->sendings > 1,
                        .duration_us = loop_clock_us() - transfer->started_clock_us,
                        .request_id = transfer->request_id[0] ? text_from(transfer->request_id) : TEXT_NONE};
     if (code != CURLE_OK || status == 0) {
-        reply->transport = sent_bytes > 0 ? TRANSPORT_LOST : TRANSPORT_NOT_SENT;
+        reply->transport = sent_bytes > 0 || reply->resent ? TRANSPORT_LOST : TRANSPORT_NOT_SENT;
         reply->problem = curl_easy_strerror(code);
         return;
     }

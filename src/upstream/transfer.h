@@ -28,6 +28,7 @@ struct transfer {
     int retry_after_s;
     enum should_retry should_retry;
     bool replayed;
+    int sendings; /* how often libcurl began to send this call */
 };
 
 /* A handle with everything that is the same for every call. NULL when memory is out or libcurl refuses. */

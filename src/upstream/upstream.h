@@ -27,6 +27,7 @@ struct reply {
     int retry_after_s;      /* 0: unsaid */
     enum should_retry should_retry;
     bool replayed;      /* Idempotent-Replayed: true */
+    bool resent;        /* sent twice: the first sending was lost and may have been acted on */
     int64_t started_us; /* unix time */
     int64_t duration_us;
     const char *problem; /* of the transport, or NULL */
