@@ -1,19 +1,32 @@
 #include "front/route.h"
 
-#define ACCOUNT_MAX_BYTES 255
+#define SEGMENT_MAX_BYTES 255
 
-/* One row a method and path: what stands before and behind the account. */
+#define PUBLIC "/v1/public/stripe/connect/accounts/"
+
+/* One row a method and path. A segment in braces stands for any: {account} or {id}. */
 struct pattern {
-    enum route route;
     const char *name;
-    struct text method;
-    struct text before, behind;
+    struct text path;
+    bool post; /* else GET */
+    bool served;
 };
 
 static const struct pattern patterns[ROUTE_COUNT] = {
-    [ROUTE_NONE] = {ROUTE_NONE, "none", TEXT_NONE, TEXT_NONE, TEXT_NONE},
-    [ROUTE_ACCOUNT_INVOICES] = {ROUTE_ACCOUNT_INVOICES, "account_invoices", TEXT("POST"),
-                                TEXT("/v1/public/stripe/connect/accounts/"), TEXT("/invoices")},
+    [ROUTE_NONE] = {"none", TEXT_NONE, false, false},
+    [ROUTE_ACCOUNT_INVOICES] = {"account_invoices", TEXT(PUBLIC "{account}/invoices"), true, true},
+    [ROUTE_ACCOUNT_INVOICE_GET] = {"account_invoice_get", TEXT(PUBLIC "{account}/invoices/{id}"), false,
+                                   false},
+    [ROUTE_ACCOUNT_INVOICES_LIST] = {"account_invoices_list", TEXT(PUBLIC "{account}/invoices"), false,
+                                     false},
+    [ROUTE_INVOICES] = {"invoices", TEXT("/v1/invoices"), true, false},
+    [ROUTE_INVOICES_LIST] = {"invoices_list", TEXT("/v1/invoices"), false, false},
+    [ROUTE_INVOICE_GET] = {"invoice_get", TEXT("/v1/invoices/{id}"), false, false},
+    [ROUTE_INVOICE_UPDATE] = {"invoice_update", TEXT("/v1/invoices/{id}"), true, false},
+    [ROUTE_INVOICE_FINALIZE] = {"invoice_finalize", TEXT("/v1/invoices/{id}/finalize"), true, false},
+    [ROUTE_INVOICE_SEND] = {"invoice_send", TEXT("/v1/invoices/{id}/send"), true, false},
+    [ROUTE_INVOICE_VOID] = {"invoice_void", TEXT("/v1/invoices/{id}/void"), true, false},
+    [ROUTE_INVOICEITEMS] = {"invoiceitems", TEXT("/v1/invoiceitems"), true, false},
 };
 
 const char *route_name(enum route route)
@@ -21,12 +34,12 @@ const char *route_name(enum route route)
     return patterns[route].name;
 }
 
-static bool is_account(struct text account)
+bool route_is_segment(struct text segment)
 {
-    if (account.length == 0 || account.length > ACCOUNT_MAX_BYTES)
+    if (segment.length == 0 || segment.length > SEGMENT_MAX_BYTES)
         return false;
-    for (size_t i = 0; i < account.length; i++) {
-        char c = account.at[i];
+    for (size_t i = 0; i < segment.length; i++) {
+        char c = segment.at[i];
         if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
               c == '-'))
             return false;
@@ -34,36 +47,77 @@ static bool is_account(struct text account)
     return true;
 }
 
-static struct text without_query(struct text uri)
+static struct text before(struct text text, char c)
 {
-    const char *query = uri.length > 0 ? memchr(uri.at, '?', uri.length) : NULL;
+    const char *found = text.length > 0 ? memchr(text.at, c, text.length) : NULL;
 
-    return query ? (struct text){uri.at, (size_t)(query - uri.at)} : uri;
+    return found ? (struct text){text.at, (size_t)(found - text.at)} : text;
 }
 
-static bool path_matches(const struct pattern *pattern, struct text path, struct text *account)
+/* Fills account and id of the match where the path has them. */
+static bool path_matches(struct text pattern, struct text path, struct route_match *match)
 {
-    size_t fixed_bytes = pattern->before.length + pattern->behind.length;
+    while (pattern.length > 0) {
+        if (pattern.at[0] == '{') {
+            struct text segment = before(path, '/');
+            *(pattern.at[1] == 'a' ? &match->account : &match->id) = segment;
+            if (!route_is_segment(segment))
+                return false;
+            path = text_skip(path, segment.length);
+            pattern = text_skip(pattern, before(pattern, '}').length + 1);
+        } else {
+            if (path.length == 0 || path.at[0] != pattern.at[0])
+                return false;
+            path = text_skip(path, 1);
+            pattern = text_skip(pattern, 1);
+        }
+    }
+    return path.length == 0;
+}
 
-    if (path.length <= fixed_bytes || !text_starts(path, pattern->before))
-        return false;
-    *account = (struct text){path.at + pattern->before.length, path.length - fixed_bytes};
-    return is_account(*account) &&
-           text_is((struct text){account->at + account->length, pattern->behind.length}, pattern->behind);
+static enum shape shape_of(struct text path)
+{
+    bool plain = !text_starts(path, TEXT("/v1/")) || text_starts(path, TEXT("/v1/public/")) ||
+                 text_is(path, TEXT("/v1/public"));
+
+    return plain ? SHAPE_PLAIN : SHAPE_STRIPE;
+}
+
+static struct text allow_of(bool get, bool post)
+{
+    if (get && post)
+        return TEXT("GET, POST");
+    if (get)
+        return TEXT("GET");
+    return post ? TEXT("POST") : TEXT_NONE;
+}
+
+static struct route_match find(struct text method, struct text uri, bool all)
+{
+    struct text path = before(uri, '?');
+    struct route_match none = {.route = ROUTE_NONE, .shape = shape_of(path)};
+    bool get = false, post = false;
+
+    for (int i = ROUTE_NONE + 1; i < ROUTE_COUNT; i++) {
+        const struct pattern *pattern = &patterns[i];
+        struct route_match match = none;
+        if (!(pattern->served || all) || !path_matches(pattern->path, path, &match))
+            continue;
+        match.route = (enum route)i;
+        if (text_is(method, pattern->post ? TEXT("POST") : TEXT("GET")))
+            return match;
+        *(pattern->post ? &post : &get) = true;
+    }
+    none.allow = allow_of(get, post);
+    return none;
 }
 
 struct route_match route_of(struct text method, struct text uri)
 {
-    struct route_match match = {.route = ROUTE_NONE};
-    struct text path = without_query(uri);
-    struct text account;
+    return find(method, uri, false);
+}
 
-    for (int i = ROUTE_NONE + 1; i < ROUTE_COUNT; i++) {
-        if (!path_matches(&patterns[i], path, &account))
-            continue;
-        if (text_is(method, patterns[i].method))
-            return (struct route_match){.route = patterns[i].route, .account = account};
-        match.allow = patterns[i].method;
-    }
-    return match;
+struct route_match route_of_all(struct text method, struct text uri)
+{
+    return find(method, uri, true);
 }
