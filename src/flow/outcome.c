@@ -19,23 +19,23 @@ static const struct {
     int status;
     enum meaning meaning;
 } meanings[] = {
-    {401, MEANS_KEPT_OUT}, {403, MEANS_KEPT_OUT}, {409, MEANS_IN_DOUBT},
-    {424, MEANS_IN_DOUBT}, {429, MEANS_NOT_NOW},
+    {400, MEANS_NO},       {402, MEANS_NO},       {404, MEANS_NO},
+    {409, MEANS_IN_DOUBT}, {424, MEANS_IN_DOUBT}, {429, MEANS_NOT_NOW},
 };
 
 static enum meaning meaning_of(enum step step, int status)
 {
+    if (status == 404 && step == STEP_DELETE)
+        return MEANS_DONE; /* what is gone is deleted */
     for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
         if (meanings[i].status == status)
             return meanings[i].meaning;
     if (status >= 200 && status < 300)
         return MEANS_DONE;
-    if (status >= 300 && status < 400)
-        return MEANS_KEPT_OUT; /* never followed, and whoever redirects has not executed */
-    if (status == 404 && step == STEP_DELETE)
-        return MEANS_DONE; /* what is gone is deleted */
-    if (status >= 400 && status < 500)
-        return MEANS_NO;
+    /* Redirections are never followed. Who redirects, or gives another 4xx, has not executed this call; but
+     * it may be somebody on the way, who knows nothing of earlier attempts. */
+    if (status >= 300 && status < 500)
+        return MEANS_KEPT_OUT;
     return MEANS_IN_DOUBT;
 }
 
