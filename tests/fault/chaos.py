@@ -32,7 +32,7 @@ SHORT = {"LEASE_MS": 1500, "DEADLINE_MS": 3000, "CALL_TIMEOUT_MS": 800, "CONNECT
 SETTLE_S = 120.0
 LOOKUP_PAUSE_S = 60.0  # between the two looks that end a doubt
 PAUSE_EVERY_S = 60.0
-STORIES_MAX = 10
+STORIES_OF_A_KIND = 4
 OPEN = "select request_id, reason from audit.requests where state in ('open', 'unresolved')"
 
 
@@ -213,7 +213,7 @@ def main() -> int:
         figures = run.figures(books, comparison)
         print_table(settings, figures, run.counts(), run.faults.fired)
         write_json(settings, run, figures, comparison)
-        for problem in comparison.problems[:STORIES_MAX]:
+        for problem in comparison.of_each_kind(STORIES_OF_A_KIND):
             print("\n" + tell(stack, books, problem))
         enough = run.wishes.told_200 >= settings.invoices
         if comparison.problems or not enough:

@@ -87,6 +87,16 @@ class Comparison:
     def count(self, kind: str) -> int:
         return sum(problem.kind == kind for problem in self.problems)
 
+    def of_each_kind(self, count: int) -> list[Problem]:
+        """The first few of each kind, but only one of each request: the others would tell the same story."""
+        told: set[str] = set()
+        few: list[Problem] = []
+        for problem in sorted(self.problems, key=lambda problem: list(KINDS).index(problem.kind)):
+            if sum(other.kind == problem.kind for other in few) < count and problem.request_id not in told:
+                few.append(problem)
+                told |= {problem.request_id} - {""}
+        return few
+
     def _requests(self) -> Iterator[Problem]:
         for request_id, request in self.books.requests.items():
             state, stands = request["state"], [invoice["id"] for invoice in self.books.standing[request_id]]

@@ -18,6 +18,9 @@ from upstream import Sandbox
 
 STEPS = ["product", "price", "customer", "invoice", "lines", "list_invoices", "delete", "advance"]
 STATUSES = [400, 402, 404, 408, 418, 500, 502, 504, 599]
+# With these an upstream says that it has decided (no invoice; no such draft; no draft any more). One that lies about that
+# cannot be served by anybody.
+DECISIONS = {"invoice": (400, 402, 404), "delete": (400, 404)}
 SAVED = "status_500_saved"  # only a look-up can tell, which takes a minute: rarer than the others
 QUIET = (OSError, http.client.HTTPException, AssertionError, ValueError)  # the sandbox is away or refuses connections
 SPOILED = (*QUIET, KeyError, TypeError)  # or its answer went through a fault
@@ -124,8 +127,7 @@ class Faults:
             elif fault == "refuse_connection":
                 rule |= {"delay_ms": self.rng.randint(50, 1000), "count": 2}
             elif fault == "status":
-                # A 404 to DELETE says that the draft is gone: an upstream that lies there cannot be served.
-                rule["status"] = self.rng.choice([s for s in STATUSES if (s, step) != (404, "delete")])
+                rule["status"] = self.rng.choice([s for s in STATUSES if s not in DECISIONS.get(step, ())])
             elif fault == "endless_body":
                 rule |= {"bytes": 3_000_000, "count": 3}
             yield rule
