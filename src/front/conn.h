@@ -21,6 +21,7 @@ struct http_request {
     struct text idempotency_key;
     bool idempotency_key_repeated; /* more than one such header */
     struct text stripe_account;
+    bool stripe_account_repeated;
     struct text stripe_version;
     struct text traceparent;
     struct text remote_address;

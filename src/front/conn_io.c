@@ -31,8 +31,8 @@ static struct text *field_of(struct http_request *http, struct text name)
     return NULL;
 }
 
-/* Of parameters that come twice the first one counts; with a second idempotency key nobody knows which one is
- * meant. */
+/* Of parameters that come twice the first one counts; with a second idempotency key or account nobody knows
+ * which one is meant. */
 static void take_parameter(struct http_request *http, struct text name, struct text value,
                            int64_t *announced_bytes)
 {
@@ -40,6 +40,8 @@ static void take_parameter(struct http_request *http, struct text name, struct t
 
     if (field == &http->idempotency_key && field->at)
         http->idempotency_key_repeated = true;
+    else if (field == &http->stripe_account && field->at)
+        http->stripe_account_repeated = true;
     else if (field && !field->at)
         *field = value;
     else if (text_is(name, TEXT("CONTENT_LENGTH")) && !text_to_int64(value, announced_bytes))

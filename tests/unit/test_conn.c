@@ -260,6 +260,7 @@ static void hands_over_all_parameters(void **state)
     assert_memory_equal(f->seen[SEEN_BODY], "bo\0y", 4);
     assert_int_equal(f->last.body.length, 4);
     assert_false(f->last.idempotency_key_repeated);
+    assert_false(f->last.stripe_account_repeated);
     assert_false(f->last.body_too_large);
     assert_false(f->last.body_cut);
     assert_null(f->last.stripe_account.at);
@@ -474,7 +475,7 @@ static void short_bodies_are_told(void **state)
     close(fd);
 }
 
-static void repeated_idempotency_keys_are_told(void **state)
+static void repeated_headers_are_told(void **state)
 {
     struct fixture *f = *state;
     int fd = client(f);
@@ -484,11 +485,14 @@ static void repeated_idempotency_keys_are_told(void **state)
     fcgi_param(&f->message, "HTTP_AUTHORIZATION", "first");
     fcgi_param(&f->message, "HTTP_IDEMPOTENCY_KEY", "b");
     fcgi_param(&f->message, "HTTP_AUTHORIZATION", "second");
+    fcgi_param(&f->message, "HTTP_STRIPE_ACCOUNT", "acct_1");
+    fcgi_param(&f->message, "HTTP_STRIPE_ACCOUNT", "acct_1");
     fcgi_params_end(&f->message);
     fcgi_stdin_end(&f->message);
     send_message(f, fd);
     run_until(f, 1);
     assert_true(f->last.idempotency_key_repeated);
+    assert_true(f->last.stripe_account_repeated);
     assert_string_equal(f->seen[SEEN_AUTHORIZATION], "first");
     close(fd);
 }
@@ -815,7 +819,7 @@ int main(void)
         TEST(large_answers_arrive_whole),
         TEST(bodies_too_large_are_read_away),
         TEST(short_bodies_are_told),
-        TEST(repeated_idempotency_keys_are_told),
+        TEST(repeated_headers_are_told),
         TEST(a_client_that_leaves_is_told_once),
         TEST(half_closing_is_leaving),
         TEST(a_request_of_a_gone_client_is_still_handed_over),
