@@ -182,13 +182,13 @@ ensure_workers() {
 
 # ---- nginx
 
-# The shipped snippets, with this stack's socket, in a server of their own.
+# The shipped snippets, with this stack's socket and without limits, in a server of their own.
 write_nginx_conf() {
     local as_root='' dir=$run_dir/nginx
     [ "$(id -u)" -ne 0 ] || as_root='user root;' # its own choice could not enter this directory
     sed -e '\,unix:/run/invoicegate/2.sock,d' -e "s,unix:/run/invoicegate/1.sock,unix:$socket_dir/worker.sock," \
-        "$root/nginx/invoicegate-http.conf" >"$dir/invoicegate-http.conf"
-    cp "$root/nginx/invoicegate-server.conf" "$dir/"
+        -e 's/_zone \$invoicegate_[a-z]* /_zone "" /' "$root/nginx/invoicegate-workers.conf" >"$dir/invoicegate-workers.conf"
+    cp "$root"/nginx/invoicegate-{http,server}.conf "$dir/"
     cat >"$dir/nginx.conf" <<END
 # Made by make up.
 $as_root
@@ -207,6 +207,7 @@ http {
     uwsgi_temp_path tmp/uwsgi;
     scgi_temp_path tmp/scgi;
     server_tokens off;
+    include invoicegate-workers.conf;
     include invoicegate-http.conf;
     server {
         listen 127.0.0.1:$port backlog=4096;
