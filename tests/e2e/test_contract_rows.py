@@ -336,7 +336,7 @@ FROM_UPSTREAM = [
     ),
     Upstream(
         "away",
-        {"fault": "refuse_connection", "step": "product"},
+        {"fault": "reset_before", "step": "product"},
         503,
         "The payment provider cannot be reached. No invoice was made; try again later.",
         retry_after=True,
