@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/notify.h"
 #include "config.h"
 #include "flow/gateway.h"
 
@@ -69,6 +70,7 @@ static void on_signal(void *owner, int number)
     if (number == SIGHUP || worker->gateway.draining)
         return;
     LOG(LOG_INFO, "draining", LOG_INT("signal", number));
+    notify("STOPPING=1");
     worker->gateway.draining = true;
     worker->patience_until_ms = loop_now_ms(worker->loop) + worker->config.drain_ms;
     if (worker->gateway.front)
@@ -169,6 +171,8 @@ static void open_look(void *owner)
         fprintf(stderr, "invoicegate: cannot start: out of memory or descriptors\n");
         worker->status = EXIT_FAILURE;
         loop_stop(worker->loop);
+    } else {
+        notify("READY=1");
     }
 }
 
