@@ -163,6 +163,31 @@ create function gateway.finish_late(
           from late;
     end;
 
+-- Opens a request again that ended as created while its client left without hearing of it: it has no key to ask for it
+-- again, so its draft shall be deleted. The fence is raised; run again, it changes nothing.
+create function gateway.withdraw_invoice(p_worker bigint, p_request_id uuid, p_fence integer)
+    returns table (ord integer, verdict text)
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update gateway.invoice_requests
+       set state = 'open', reason = 'compensated', http_status = null, finished_at = null, finished_fence = null
+     where request_id = p_request_id and state = 'created' and finished_fence = p_fence and idempotency_key is null;
+    if found then
+        insert into gateway.work (request_id, worker_id, fence, doing)
+        values (p_request_id, p_worker, p_fence + 1, 'delete');
+        insert into gateway.events (subject_id, agency_id, worker_id, what, why)
+        select request_id, agency_id, p_worker, 'delete_decided', 'compensated'
+          from gateway.invoice_requests
+         where request_id = p_request_id;
+    end if;
+    return query
+    select 1, case when exists (select from gateway.work w
+                                 where w.request_id = p_request_id and w.worker_id = p_worker and w.fence = p_fence + 1)
+                   then 'go' else 'stale' end;
+end
+$$;
+
 -- The attempts of the same batch. Run again, it changes nothing. (plpgsql keeps its plan; an SQL function would be
 -- planned anew at each call.)
 create function gateway.record_calls(
@@ -183,6 +208,7 @@ begin
 end
 $$;
 
-grant execute on function gateway.note_invoices, gateway.finish_invoices, gateway.record_calls to invoicegate_worker;
+grant execute on function gateway.note_invoices, gateway.finish_invoices, gateway.withdraw_invoice,
+                          gateway.record_calls to invoicegate_worker;
 
 reset role;

@@ -6,11 +6,13 @@
 #include "flow/gateway.h"
 #include "flow/object.h"
 #include "flow/reasons.h"
+#include "flow/withdraw.h"
 #include "front/response.h"
 
 #define MESSAGE_MAX_BYTES 500
 
-static void answer(struct job *job, struct http_answer *http)
+/* False only when the client has left meanwhile. */
+static bool answer(struct job *job, struct http_answer *http)
 {
     CHECK(!job->answered);
     http->content_type = TEXT("application/json");
@@ -18,8 +20,7 @@ static void answer(struct job *job, struct http_answer *http)
     if (!http->body.at)
         http->body = TEXT("{\"error\":\"An unexpected error occurred\"}");
     job->answered = true;
-    /* False only when the client has left meanwhile, which changes nothing any more. */
-    (void)front_answer(job->gateway->front, job->conn, http);
+    return front_answer(job->gateway->front, job->conn, http);
 }
 
 static void end(struct job *job)
@@ -34,22 +35,23 @@ static void answer_reason(struct job *job, const struct reason *reason)
                                .retry_after_s = reason->retry_after_s,
                                .body = response_error(&job->arena, text_from(reason->message))};
     if (!job->answered)
-        answer(job, &http);
+        (void)answer(job, &http);
 }
 
-static void answer_ending(struct job *job)
+/* False when nobody was there to be told. */
+static bool answer_ending(struct job *job)
 {
     const struct reason *reason = job->ending.reason ? reason_of(job->ending.reason) : NULL;
     struct http_answer http = {.status = job->ending.status};
     if (job->answered)
-        return;
+        return false;
     if (reason) {
         http.retry_after_s = job->ending.retry_after_s ? job->ending.retry_after_s : reason->retry_after_s;
         http.body = response_error(&job->arena, job->ending.message);
     } else {
         http.body = job->answer;
     }
-    answer(job, &http);
+    return answer(job, &http);
 }
 
 /* Hands the attempts gathered so far to a task. */
@@ -258,9 +260,12 @@ void ending_restored(struct job *job, const struct store_answer *stored)
 void ending_stored(struct job *job, const struct store_answer *stored)
 {
     if (stored->verdict == STORE_DONE) {
-        answer_ending(job);
+        bool told = answer_ending(job);
         log_request(job);
-        end(job);
+        if (withdraw_is_due(job, told))
+            withdraw_begin(job);
+        else
+            end(job);
     } else if (stored->verdict == STORE_MISSING && !job->restored) {
         restore(job);
     } else {
@@ -315,7 +320,7 @@ static void answer_replay(struct job *job, const struct store_answer *stored)
                                                             (int)stored->original_request.length,
                                                             stored->original_request.at)};
     if (!job->answered)
-        answer(job, &http);
+        (void)answer(job, &http);
 }
 
 static void answer_refusal(struct job *job, const struct store_answer *stored)
@@ -325,7 +330,7 @@ static void answer_refusal(struct job *job, const struct store_answer *stored)
                                .body = response_error(&job->arena, job->request.body.message)};
     if (job->request.body.status && text_is(stored->reason, text_from(job->request.body.reason))) {
         if (!job->answered)
-            answer(job, &http);
+            (void)answer(job, &http);
     } else {
         answer_reason(job, reason ? reason : reason_of("internal"));
     }
@@ -354,7 +359,7 @@ void ending_early(struct job *job, const struct refusal *refusal)
     struct http_answer http = {.status = refusal->status,
                                .allow = refusal->allow,
                                .body = response_error(&job->arena, refusal->message)};
-    answer(job, &http);
+    (void)answer(job, &http);
     end(job);
 }
 

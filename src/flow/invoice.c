@@ -14,6 +14,7 @@
 #include "flow/prepare.h"
 #include "flow/product.h"
 #include "flow/step.h"
+#include "flow/withdraw.h"
 #include "front/response.h"
 
 /* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
@@ -287,6 +288,9 @@ void invoice_stored(struct job *job, const struct store_answer *answer)
         break;
     case JOB_RESTORING:
         ending_restored(job, answer);
+        break;
+    case JOB_WITHDRAWING:
+        withdraw_stored(job, answer);
         break;
     case JOB_PARKING:
         ending_parked(job);

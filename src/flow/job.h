@@ -27,9 +27,11 @@
     X(ADVANCING)                                                                                             \
     X(DECIDING_DELETE)                                                                                       \
     X(DELETING)                                                                                              \
-    X(FINISHING) /* PostgreSQL records what came of it */                                                    \
-    X(RESTORING) /* PostgreSQL has lost the request in a failover: its intent is written again */            \
-    X(PARKING)   /* given back to PostgreSQL: somebody takes it up again later */                            \
+    X(FINISHING)   /* PostgreSQL records what came of it */                                                  \
+    X(RESTORING)   /* PostgreSQL has lost the request in a failover: its intent is written again */          \
+    X(WITHDRAWING) /* created, but nobody can ever hear of it: PostgreSQL opens it again for its draft to be \
+                      deleted */                                                                             \
+    X(PARKING)     /* given back to PostgreSQL: somebody takes it up again later */                          \
     X(ENDED)
 
 enum job_state {

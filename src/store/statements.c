@@ -36,6 +36,7 @@ const struct statement_text statements[STATEMENT_COUNT] = {
                       "  from gateway.finish_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
                       "                               $14, $15, $16)",
                       16},
+    [STORE_WITHDRAW] = {"withdraw", "select ord, verdict from gateway.withdraw_invoice($1, $2, $3)", 3},
     [STORE_PARK] = {"park", "select ord, verdict from gateway.park_invoices($1, $2, $3, $4)", 4},
     [STORE_RESTORE] =
         {"restore",
@@ -139,6 +140,12 @@ static void renew_params(struct params *params, const struct store_task *task)
     params_int4(params, task->in.renew.fence);
 }
 
+static void withdraw_params(struct params *params, const struct store_task *task)
+{
+    params_uuid(params, task->in.withdraw.request_id);
+    params_int4(params, task->in.withdraw.fence);
+}
+
 static void restore_params(struct params *params, const struct statement_context *context,
                            const struct store_restore *in)
 {
@@ -175,6 +182,8 @@ static bool single_params(struct params *params, const struct statement_context 
 {
     if (task->kind == STORE_RENEW)
         renew_params(params, task);
+    else if (task->kind == STORE_WITHDRAW)
+        withdraw_params(params, task);
     else if (task->kind == STORE_RESTORE)
         restore_params(params, context, &task->in.restore);
     else if (task->kind == STORE_TAKE)
@@ -186,7 +195,7 @@ static bool single_params(struct params *params, const struct statement_context 
 
 bool statement_is_single(enum store_kind kind)
 {
-    return kind == STORE_RENEW || kind == STORE_RESTORE || kind == STORE_TAKE;
+    return kind == STORE_RENEW || kind == STORE_WITHDRAW || kind == STORE_RESTORE || kind == STORE_TAKE;
 }
 
 void statement_params(struct params *params, const struct statement_context *context, enum store_kind kind,

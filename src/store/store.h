@@ -27,6 +27,7 @@
     X(RENEW, renew)                                                                                          \
     X(NOTE, note)                                                                                            \
     X(FINISH, finish)                                                                                        \
+    X(WITHDRAW, withdraw)                                                                                    \
     X(PARK, park)                                                                                            \
     X(RESTORE, restore)                                                                                      \
     X(TAKE, take)
@@ -112,6 +113,12 @@ struct store_finish {
     struct text answer;
 };
 
+/* Opens a request without key again whose end as created nobody heard of, under the next fence. */
+struct store_withdraw {
+    uint8_t request_id[UUID_BYTES];
+    int32_t fence;
+};
+
 /* Gives a request back unfinished; somebody takes it up again after delay_ms. */
 struct store_park {
     uint8_t request_id[UUID_BYTES];
@@ -160,6 +167,7 @@ struct store_task {
         struct store_renew renew;
         struct store_note note;
         struct store_finish finish;
+        struct store_withdraw withdraw;
         struct store_park park;
         struct store_restore restore;
         struct store_take take;

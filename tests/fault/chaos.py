@@ -25,12 +25,12 @@ from comparison import KINDS, Books, Comparison
 from processes import Acts
 from stack import Stack
 from story import tell
-from upstream_side import Faults, FaultsAtRandom, Meddler, Recorder
+from upstream_side import Faults, FaultsAtRandom, Platform, Recorder
 from wishes import Wishes
 
-SHORT = {"LEASE_MS": 1500, "DEADLINE_MS": 3000, "CALL_TIMEOUT_MS": 800, "CONNECT_TIMEOUT_MS": 800, "DRAIN_MS": 6000}
+SHORT = {"LEASE_MS": 1500, "DEADLINE_MS": 3000, "CALL_TIMEOUT_MS": 800, "CONNECT_TIMEOUT_MS": 800, "DRAIN_MS": 6000, "LOOKUP_PAUSE_MS": 10000}
 SETTLE_S = 120.0
-LOOKUP_PAUSE_S = 60.0  # between the two looks that end a doubt
+LOOKUP_PAUSE_S = 10.0  # between the two looks that end a doubt
 PAUSE_EVERY_S = 60.0
 STORIES_OF_A_KIND = 4
 OPEN = "select request_id, reason from audit.requests where state in ('open', 'unresolved')"
@@ -65,7 +65,7 @@ class Run:
         self.population = Population(stack)
         self.recorder = Recorder(stack.sandbox)
         self.faults = Faults(stack.sandbox, self._rng("faults"))
-        self.meddler = Meddler(stack, self.population.tenants, self._rng("meddler"))
+        self.platform = Platform(stack, self.population.tenants, self._rng("platform"))
         self.rng = self._rng("acts")
         self.done: dict[str, int] = {}
         self.forgotten = 0
@@ -99,7 +99,7 @@ class Run:
             assert not client.is_alive(), f"{client.name} does not end"
 
     def _stretch(self, seconds: float) -> None:
-        acts = Acts(self.stack, self.faults, self.meddler, self.recorder, self.rng)
+        acts = Acts(self.stack, self.faults, self.platform, self.recorder, self.rng)
         faults = FaultsAtRandom(self.faults, self._rng("moments"))
         acts.start()
         faults.start()
@@ -151,7 +151,7 @@ class Run:
     def compare(self) -> tuple[Books, Comparison]:
         self.recorder.ended.set()
         self.recorder.read()
-        books = Books(self.stack, self.recorder, self.wishes.all)
+        books = Books(self.stack, self.recorder, self.wishes.all, self.platform.invoices())
         return books, Comparison(books)
 
     def figures(self, books: Books, comparison: Comparison) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 import paths  # noqa: F401
 from stack import Stack
@@ -43,7 +43,8 @@ KINDS = {
 class Books:
     """Everything that was written down, read once."""
 
-    def __init__(self, stack: Stack, recorder: Recorder, wishes: list[Wish]) -> None:
+    def __init__(self, stack: Stack, recorder: Recorder, wishes: list[Wish], upstream: Iterable[Row]) -> None:
+        """upstream: every invoice as the upstream's own API shows it, with its lines."""
         self.recorder, self.wishes = recorder, wishes
         rows = stack.sql(
             "select r.*, r.request_id::text as id, w.worker_id as held_by, w.take_overs, w.parked_at, w.doing"
@@ -59,6 +60,7 @@ class Books:
         ledger = stack.sandbox.ledger()
         self.keys = ledger["keys"]
         self.ledger: dict[str, Row] = {row["id"]: row for row in ledger["invoices"] if not row["deleted"]}
+        self.lines = {row["id"]: row["lines"]["data"] for row in upstream}
         self.made_upstream = len(ledger["invoices"])
         self.standing: dict[str, list[Row]] = defaultdict(list)
         for invoice in self.ledger.values():
@@ -142,13 +144,18 @@ class Comparison:
                 "customer": (row["customer_id"], real["customer"]),
                 "currency": (row["currency"], real["currency"]),
                 "amount": (row["amount_minor"], real["total"]),
-                "planned amount": (request["amount_minor"], real["total"]),
                 "planned currency": (request["currency"], real["currency"]),
+                "line": ([(request["price_id"], 1, request["amount_minor"])], self._lines(invoice_id)),
                 "object's id": ((row["object"] or {}).get("id"), invoice_id),
             }
             for name, (ours, theirs) in seen.items():
                 if ours != theirs:
                     yield Problem("mismatched", f"{invoice_id}: {name} is {ours!r} here, {theirs!r} there", row["request_id"])
+
+    def _lines(self, invoice_id: str) -> list[tuple[str, int, int]]:
+        """A total may also hold the customer's own taxes and discounts: what was planned is the line."""
+        lines = self.books.lines.get(invoice_id, [])
+        return [(line["pricing"]["price_details"]["price"], line["quantity"], line["amount"]) for line in lines]
 
     # ---- what clients were told
 

@@ -14,7 +14,7 @@ from typing import Callable
 import paths  # noqa: F401
 import psycopg2
 from stack import Stack
-from upstream_side import Faults, Meddler, Recorder
+from upstream_side import Faults, Platform, Recorder
 from waiting import wait_for
 
 
@@ -25,9 +25,9 @@ class Acts(threading.Thread):
     # may need (two looks a minute apart), fewer are taken from it.
     LOSSES_MAX, LOSSES_WITHIN_S = 4, 80.0
 
-    def __init__(self, stack: Stack, faults: Faults, meddler: Meddler, recorder: Recorder, rng: random.Random) -> None:
+    def __init__(self, stack: Stack, faults: Faults, platform: Platform, recorder: Recorder, rng: random.Random) -> None:
         super().__init__(name="acts", daemon=True)
-        self.stack, self.faults, self.meddler, self.recorder, self.rng = stack, faults, meddler, recorder, rng
+        self.stack, self.faults, self.platform, self.recorder, self.rng = stack, faults, platform, recorder, rng
         self.done: Counter[str] = Counter()
         self.kills: list[tuple[float, int]] = []  # moment and pid of each worker that was killed
         self.problem: BaseException | None = None
@@ -149,8 +149,8 @@ class Acts(threading.Thread):
             (1, self.crash_postgres, "postgres crashed"),
             (2, self.reload_nginx, "nginx reloaded"),
             (1, self.restart_sandbox, "sandbox restarted"),
-            (2, self.meddler.delete_customers, "customers deleted"),
-            (2, self.meddler.change_price, "prices changed"),
+            (2, self.platform.delete_customers, "customers deleted"),
+            (2, self.platform.change_price, "prices changed"),
         ]
         _, act, name = self.rng.choices(acts, weights=[weight for weight, *_ in acts])[0]
         return act, name

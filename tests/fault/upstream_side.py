@@ -151,8 +151,8 @@ class FaultsAtRandom(threading.Thread):
         assert not self.is_alive(), "the faults do not end"
 
 
-class Meddler:
-    """What other people do upstream meanwhile: customers are deleted, prices change."""
+class Platform:
+    """Somebody who uses the upstream's own API: what other people do there meanwhile, and what really stands."""
 
     def __init__(self, stack: Stack, tenants: list[Tenant], rng: random.Random) -> None:
         self.stack, self.tenants, self.rng = stack, tenants, rng
@@ -170,6 +170,17 @@ class Meddler:
             return json.loads(connection.getresponse().read())
         finally:
             connection.close()
+
+    def invoices(self) -> Iterator[dict[str, Any]]:
+        """Every invoice of every account and mode, to the last page."""
+        for tenant in self.tenants:
+            for live in (True, False):
+                after, more = "", True
+                while more:
+                    page = self._call("GET", f"/v1/invoices?limit=100{after}", tenant, live)
+                    yield from page["data"]
+                    more = page["has_more"]
+                    after = f"&starting_after={page['data'][-1]['id']}" if page["data"] else ""
 
     def delete_customers(self) -> bool:
         """The customers of one tenant: each client's next invoice finds none."""

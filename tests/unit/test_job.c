@@ -31,8 +31,9 @@ static const struct {
     {JOB_ADVANCING, "LOOKING_UP DECIDING_DELETE FINISHING PARKING"},
     {JOB_DECIDING_DELETE, "DELETING ENDED"},
     {JOB_DELETING, "LOOKING_UP FINISHING PARKING"},
-    {JOB_FINISHING, "RESTORING ENDED"},
+    {JOB_FINISHING, "RESTORING WITHDRAWING ENDED"},
     {JOB_RESTORING, "FINISHING ENDED"},
+    {JOB_WITHDRAWING, "DELETING ENDED"},
     {JOB_PARKING, "ENDED"},
     {JOB_ENDED, ""},
 };
@@ -226,7 +227,8 @@ static void edges_keep_the_order_of_the_protocol(void **state)
     for (int from = 0; from < JOB_STATE_COUNT; from++) {
         enum job_state s = (enum job_state)from;
         /* an irreversible act follows its committed decision (or was decided before a take-over) */
-        assert_int_equal(is_legal(s, JOB_DELETING), s == JOB_DECIDING_DELETE || s == JOB_ARRIVED);
+        assert_int_equal(is_legal(s, JOB_DELETING),
+                         s == JOB_DECIDING_DELETE || s == JOB_WITHDRAWING || s == JOB_ARRIVED);
         assert_int_equal(is_legal(s, JOB_ADVANCING), s == JOB_DECIDING_ADVANCE || s == JOB_ARRIVED);
         /* the intent comes first, once */
         assert_int_equal(is_legal(s, JOB_BEGINNING), s == JOB_ARRIVED);
