@@ -24,22 +24,46 @@ struct refusal {
     const char *reason;
     struct text message; /* one clear sentence for the client */
     struct text allow;   /* with 405 */
+    const char *code;    /* the upstream's word for it ("parameter_missing", ...), or NULL */
+    struct text param;   /* the parameter at fault, or absent */
 };
+
+/* What the operator lets clients of the upstream's own interface send beyond the known parameters. */
+struct request_rules {
+    bool pass_through;       /* unknown parameters go on to the upstream */
+    bool pass_through_money; /* those, too, that may move money to another account */
+    bool all_routes;         /* answer routes that are not served yet: for tests */
+};
+
+#define REQUEST_RULES_DEFAULT ((struct request_rules){.pass_through = true})
 
 /* Of every 401, whatever is wrong with the key: a guesser learns nothing. */
 #define REQUEST_KEY_MESSAGE "The API key is missing or not valid. Send it in the Authorization header."
 
+#define AUTO_ADVANCE_NONE (-1)
+
 struct request {
     enum route route;
-    struct text account_id;
-    bool has_credential; /* a key of the right form was sent; else early.status is 401 */
+    enum shape shape;       /* of the answer, early refusals included */
+    struct text account_id; /* absent: the agency's default account (upstream's interface alone) */
+    struct text invoice_id; /* of the path */
+    bool has_credential;    /* a key of the right form was sent; else early.status is 401 */
     enum mode mode;
     uint8_t key_digest[DIGEST_BYTES];
     struct text idempotency_key; /* absent: keyless */
     struct text client_id;
     struct text product_id;
     enum collection_method collection_method;
-    int days_until_due;                /* DAYS_UNTIL_DUE_NONE when absent */
+    int days_until_due; /* DAYS_UNTIL_DUE_NONE when absent */
+
+    /* The upstream's own interface alone. */
+    bool has_stripe_account; /* account_id came in the Stripe-Account header */
+    struct text api_version; /* the Stripe-Version header, or absent */
+    struct text customer_id;
+    struct text description; /* absent: none */
+    int auto_advance;        /* 0, 1, or AUTO_ADVANCE_NONE when absent */
+    struct text form; /* all parameters in their one spelling, as they are to be forwarded; may be "" */
+
     uint8_t fingerprint[DIGEST_BYTES]; /* of the parameters' meaning, not of the body's spelling */
 
     struct refusal early; /* 404, 405, 413, 415, 401: told without asking the database */
@@ -48,6 +72,9 @@ struct request {
 
 /* Fills request; everything it keeps is copied into the arena. digest_key is the operator's secret.
  * False only when memory is out (arena overflow, libcrypto). */
+MUST_CHECK bool request_read_by(const struct request_rules *rules, const struct http_request *http,
+                                struct text digest_key, struct arena *arena, struct request *request);
+/* By REQUEST_RULES_DEFAULT. */
 MUST_CHECK bool request_read(const struct http_request *http, struct text digest_key, struct arena *arena,
                              struct request *request);
 
