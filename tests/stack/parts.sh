@@ -186,6 +186,7 @@ ensure_workers() {
 write_nginx_conf() {
     local as_root='' dir=$run_dir/nginx
     [ "$(id -u)" -ne 0 ] || as_root='user root;' # its own choice could not enter this directory
+    # shellcheck disable=SC2016 # nginx's variable, not the shell's
     sed -e '\,unix:/run/invoicegate/2.sock,d' -e "s,unix:/run/invoicegate/1.sock,unix:$socket_dir/worker.sock," \
         -e 's/_zone \$invoicegate_[a-z]* /_zone "" /' "$root/nginx/invoicegate-workers.conf" >"$dir/invoicegate-workers.conf"
     cp "$root"/nginx/invoicegate-{http,server}.conf "$dir/"
