@@ -175,8 +175,10 @@ create table gateway.invoice_requests (
     finished_fence    integer,
     primary key (request_id)
 ) partition by range (request_id);
-create index invoice_requests_by_account on gateway.invoice_requests (agency_id, account_id, request_id);
-create index invoice_requests_by_client on gateway.invoice_requests (agency_id, client_id, request_id);
+-- For the audit's lists, newest first. The third serves one agency's list, too: its second column is looked at in the index.
+create index invoice_requests_by_account on gateway.invoice_requests (account_id, created_at);
+create index invoice_requests_by_client on gateway.invoice_requests (client_id, created_at);
+create index invoice_requests_by_time on gateway.invoice_requests (created_at, agency_id);
 create table gateway.invoice_requests_default partition of gateway.invoice_requests default;
 
 -- The requests that are not at their end: who works on each, under which fence, and what was decided for good.
@@ -225,10 +227,13 @@ create table gateway.invoices (
     created_at    timestamptz not null,
     refreshed_at  timestamptz not null,
     object        bytea,
-    primary key (agency_id, account_id, mode, upstream_id, invoice_id)
+    primary key (invoice_id, agency_id, account_id, mode, upstream_id)
 );
 alter table gateway.invoices alter column object set compression lz4;
 create index invoices_by_request on gateway.invoices (request_id);
+create index invoices_by_account on gateway.invoices (account_id, created_at);
+create index invoices_by_client on gateway.invoices (client_id, created_at);
+create index invoices_by_time on gateway.invoices (created_at, agency_id);
 
 -- Every HTTP call made upstream for a request.
 create table gateway.upstream_calls (
@@ -243,6 +248,8 @@ create table gateway.upstream_calls (
     upstream_request_id text,
     primary key (request_id, fence, step, attempt)
 ) partition by range (request_id);
+create index upstream_calls_by_time on gateway.upstream_calls using brin (started_at)
+    with (pages_per_range = 64, autosummarize = on);
 create table gateway.upstream_calls_default partition of gateway.upstream_calls default;
 
 -- History: one row for each change of state, written in the transaction of the change. subject_id is the request's id;
@@ -252,6 +259,7 @@ create table gateway.events (
     subject_id  uuid not null,
     event_id    bigint not null default nextval('gateway.event_ids'),
     about       text not null default 'request',
+    tick        bigint not null default txid_current(),  -- its transaction: roll-ups are cut by it
     at          timestamptz not null default now(),
     agency_id   bigint,
     worker_id   bigint,
@@ -259,6 +267,8 @@ create table gateway.events (
     why         text,
     primary key (subject_id, event_id)
 ) partition by range (subject_id);
+-- Rows lie in the order in which they came, so a summary of each stretch of pages is index enough, and costs nothing.
+create index events_by_tick on gateway.events using brin (tick, at) with (pages_per_range = 32, autosummarize = on);
 create table gateway.events_default partition of gateway.events default;
 
 reset role;
