@@ -162,6 +162,29 @@ up: ## start the private stack (PORT, UPSTREAM_URL, UPSTREAM_KEY, WORKERS)
 down: ## stop it
 	tests/stack/down.sh
 
+# ---- installation
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+export PREFIX SYSCONFDIR DESTDIR
+
+.PHONY: install uninstall
+install: $(BUILD)/invoicegate $(BUILD)/invoicegatectl ## install programs, manuals, units, snippets (PREFIX, SYSCONFDIR, DESTDIR)
+	@BUILD=$(BUILD) systemd/install.sh install
+
+uninstall: ## remove what install put; configuration stays
+	@BUILD=$(BUILD) systemd/install.sh uninstall
+
+# These know PREFIX, and are compiled anew when it changes.
+PREFIX_OBJECTS := $(call objects,src/ctl/migrate.c src/ctl/doctor.c)
+$(PREFIX_OBJECTS): CPPFLAGS += -DINVOICEGATE_SQL_DIR='"$(PREFIX)/share/invoicegate/sql"' \
+                               -DINVOICEGATE_CONFIG_DIR='"$(SYSCONFDIR)/invoicegate"'
+$(PREFIX_OBJECTS): $(BUILD)/prefix
+$(BUILD)/prefix: always
+	@mkdir -p $(@D)
+	@echo '$(PREFIX) $(SYSCONFDIR)' | cmp -s - $@ || echo '$(PREFIX) $(SYSCONFDIR)' >$@
+.PHONY: always
+
 # ---- checks
 
 .PHONY: check check-slow check-deps bench bare unit unit-run e2e format format-check includes shellcheck
