@@ -177,7 +177,7 @@ begin
         insert into gateway.work (request_id, worker_id, fence, doing)
         values (p_request_id, p_worker, p_fence + 1, 'delete');
         insert into gateway.events (subject_id, agency_id, worker_id, what, why)
-        select request_id, agency_id, p_worker, 'delete_decided', 'compensated'
+        select request_id, agency_id, p_worker, 'withdrawn', 'compensated'
           from gateway.invoice_requests
          where request_id = p_request_id;
     end if;

@@ -37,8 +37,8 @@ def test_a_client_without_a_key_leaves_while_its_invoice_is_committed(start_stac
         time.sleep(1.0)  # until the worker has heard of it, most probably
     balance = books.assert_balanced(60.0)
     assert (balance.created, balance.standing) == (1, 1)
-    events = stack.sql("select what from gateway.events where what in ('created', 'delete_decided', 'failed') order by at")
-    assert [event["what"] for event in events] == ["created", "created", "delete_decided", "failed"]
+    events = stack.sql("select what from gateway.events where what in ('created', 'withdrawn', 'failed') order by at")
+    assert [event["what"] for event in events] == ["created", "created", "withdrawn", "failed"]
 
 
 def test_with_a_key_the_invoice_stays(start_stack: Callable[..., Stack]) -> None:
