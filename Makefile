@@ -58,7 +58,7 @@ objects = $(patsubst src/%.c,$(BUILD)/obj/%.o,$(1))
 
 BASE_SOURCES := $(wildcard src/base/*.c)
 # Everything of the worker but main.c: what unit tests link.
-WORKER_SOURCES := $(wildcard src/config.c $(FOLDERS:%=src/%/*.c))
+WORKER_SOURCES := $(filter-out src/main.c,$(wildcard src/*.c $(FOLDERS:%=src/%/*.c)))
 CTL_SOURCES := $(filter-out src/ctl/main.c,$(wildcard src/ctl/*.c))
 SANDBOX_SOURCES := $(filter-out src/sandbox/main.c,$(wildcard src/sandbox/*.c))
 
@@ -187,7 +187,7 @@ $(BUILD)/prefix: always
 
 # ---- checks
 
-.PHONY: check check-slow check-deps bench bare unit unit-run e2e format format-check includes shellcheck
+.PHONY: check check-slow check-deps bench bare bare-install unit unit-run e2e format format-check includes shellcheck
 STAGE = @printf '\n== %s\n'
 
 check: ## all quick checks: build, format, rules, unit and end-to-end tests
@@ -211,6 +211,8 @@ check-slow: check ## check, and what takes longer
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=build/clang all
 	$(STAGE) 'a bare machine'
 	@$(MAKE) --no-print-directory bare CHECK=1
+	$(STAGE) 'an installation'
+	@$(MAKE) --no-print-directory bare-install
 
 bench: ## invoices/s, latencies, CPU time and memory under load (QUICK=1, WORKERS; all runs in .run/bench.json)
 	@tests/stack/deps.sh tests/bench/packages
@@ -220,6 +222,10 @@ bench: ## invoices/s, latencies, CPU time and memory under load (QUICK=1, WORKER
 bare: ## make demo on a bare Debian 12 in a directory (root only; CHECK=1 runs make check there, too)
 	@tests/stack/deps.sh tests/bare/packages
 	@CHECK=$(CHECK) tests/bare/bare-machine.sh
+
+bare-install: ## the README's installation on a Debian 12 that boots in a directory (root only)
+	@tests/stack/deps.sh tests/bare/packages
+	@tests/bare/bare-install.sh
 
 check-deps:
 	@tests/stack/deps.sh --check || tests/stack/deps.sh

@@ -3,6 +3,7 @@
 # no file of it stays; KEEP=1 keeps the directory.
 # shellcheck shell=bash source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/../stack/lib.sh"
+: "${root:?}"
 umask 022
 
 release=bookworm
@@ -13,11 +14,12 @@ neighbour= # pid of another process that ends with this script
 debootstrap_limit_s=900
 
 clean_up() {
-    local status=$?
+    local status=$? pid
     trap '' INT TERM HUP
-    [ -z "$contained" ] || kill "$contained" 2>/dev/null || true
-    [ -z "$neighbour" ] || kill "$neighbour" 2>/dev/null || true
-    wait 2>/dev/null || true
+    for pid in $contained $neighbour; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
     if [ -n "$directory" ] && [ "${KEEP:-}" = 1 ]; then
         say "bare: kept in $directory"
     elif [ -n "$directory" ]; then

@@ -6,22 +6,28 @@ trap 'journalctl --no-pager -q -n 30 -u "invoicegate@*" -u nginx -u postgresql@1
 
 step() {
     echo "bare: step $1 of the README"
-    bash -euo pipefail "/srv/readme/command-$1" >"/srv/readme/output-$1" 2>&1 || {
-        cat "/srv/readme/output-$1"
+    bash -euo pipefail "/srv/readme/command-$1" >"/srv/readme/output-$1" 2>"/srv/readme/errors-$1" || {
+        cat "/srv/readme/output-$1" "/srv/readme/errors-$1"
         return 1
     }
 }
 
 # create KEY: prints the answer's status
 create() {
-    curl -s -m 20 -o /srv/answer -w '%{http_code}' http://127.0.0.1/v1/public/stripe/connect/accounts/acct_1NYF2bQUoDmQfLzV/invoices \
+    local accounts=http://127.0.0.1/v1/public/stripe/connect/accounts
+    curl -s -m 20 -o /srv/answer -w '%{http_code}' "$accounts/acct_1NYF2bQUoDmQfLzV/invoices" \
         -H "Authorization: $key" -H 'Content-Type: application/json' -H "Idempotency-Key: $1" \
         -d '{"data":{"clientId":"client_77","productId":"prod_usd_10000","collection_method":"send_invoice","days_until_due":30}}'
 }
 
+# A reload of nginx is done when its old processes have gone: they know no gateway and answer 404.
 must_create() {
-    local status
-    status=$(create "$1")
+    local status tries
+    for ((tries = 0; tries < 50; tries++)); do
+        status=$(create "$1")
+        [ "$status" = 404 ] || break
+        sleep 0.2
+    done
     echo "bare: $2: $status $(head -c 300 /srv/answer)"
     [ "$status" = 200 ]
 }
