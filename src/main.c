@@ -6,21 +6,16 @@
 #include <unistd.h>
 
 #include "base/notify.h"
+#include "check.h"
 #include "config.h"
 #include "flow/gateway.h"
-
-#ifndef INVOICEGATE_VERSION
-#define INVOICEGATE_VERSION "0.1"
-#endif
+#include "settings.h"
 
 #define BODY_MAX_BYTES 65536
 #define IO_TIMEOUT_MS 2000
-#define ANSWER_MAX_BYTES (1024 * 1024)
 #define DRAIN_LOOK_MS 50
 #define OPEN_LOOK_MS 5
 #define OPEN_PATIENCE_MS 2000
-#define CHECK_LOOK_MS 10
-#define CHECK_PATIENCE_MS 6000
 
 struct worker {
     struct config config;
@@ -30,7 +25,6 @@ struct worker {
     struct gateway gateway;
     struct timer look; /* how far the start, a drain or a check has come */
     int64_t patience_until_ms;
-    bool checking; /* --check: look, tell, leave */
     int status;
 };
 
@@ -40,7 +34,8 @@ static int usage(FILE *out)
             "invoicegate %s: a FastCGI application that creates invoices, behind nginx\n"
             "\n"
             "  spawn-fcgi -n -s /run/invoicegate/1.sock -M 0660 -b 4096 -- /usr/local/bin/invoicegate\n"
-            "  invoicegate --check     verify settings and database, then leave\n"
+            "  invoicegate --check     verify settings, database and upstream credential, then leave:\n"
+            "                          exit status 0 fine, 1 settings, 4 database, 5 upstream\n"
             "  invoicegate --version\n"
             "  invoicegate --help\n"
             "\n"
@@ -78,45 +73,9 @@ static void on_signal(void *owner, int number)
     drain_look(worker);
 }
 
-/* --check: the database is given a few seconds to turn out usable. */
-static void check_look(void *owner)
-{
-    struct worker *worker = owner;
-    if (store_is_ready(worker->gateway.store)) {
-        fprintf(stderr, "invoicegate: settings and database are fine\n");
-        loop_stop(worker->loop);
-    } else if (loop_now_ms(worker->loop) >= worker->patience_until_ms) {
-        fprintf(stderr, "invoicegate: the database cannot be used: see the lines above\n");
-        worker->status = EXIT_FAILURE;
-        loop_stop(worker->loop);
-    } else {
-        loop_timer(worker->loop, &worker->look, CHECK_LOOK_MS, check_look, worker);
-    }
-}
-
-static struct text key_of(const struct config *config, enum mode mode)
-{
-    const struct secret *secret = &config->upstream_keys[mode];
-    return secret->length ? (struct text){secret->bytes, secret->length} : TEXT_NONE;
-}
-
 static bool open_store(struct worker *worker)
 {
-    const struct config *config = &worker->config;
-    worker->store_settings = (struct store_settings){
-        .database = config->database,
-        .build = INVOICEGATE_VERSION,
-        .recipe = RECIPE,
-        .upstream_url = config->upstream_url,
-        .upstream_platform = config->upstream_platform,
-        .upstream_version = config->upstream_version,
-        .serves = {config->upstream_keys[MODE_LIVE].length > 0, config->upstream_keys[MODE_TEST].length > 0},
-        .lanes = worker->checking ? 1 : config->database_lanes,
-        .batch_max = config->batch_max,
-        .lease_ms = config->lease_ms,
-        .key_retention_h = config->key_retention_h,
-        .allow_unsafe = config->unsafe_database,
-    };
+    worker->store_settings = settings_store(&worker->config);
     worker->gateway.store =
         store_open(worker->loop, &worker->store_settings, gateway_stored, recovery_taken, &worker->gateway);
     return worker->gateway.store != NULL;
@@ -124,17 +83,7 @@ static bool open_store(struct worker *worker)
 
 static bool open_upstream(struct worker *worker)
 {
-    const struct config *config = &worker->config;
-    struct upstream_settings settings = {
-        .url = config->upstream_url,
-        .version = config->upstream_version,
-        .keys = {key_of(config, MODE_LIVE), key_of(config, MODE_TEST)},
-        .ca_file = config->upstream_ca_file,
-        .connect_timeout_ms = config->connect_timeout_ms,
-        .call_timeout_ms = config->call_timeout_ms,
-        .answer_max_bytes = ANSWER_MAX_BYTES,
-        .max_calls = (uint32_t)config->max_inflight,
-    };
+    struct upstream_settings settings = settings_upstream(&worker->config);
     worker->gateway.upstream = upstream_open(worker->loop, &settings, gateway_called, &worker->gateway);
     return worker->gateway.upstream != NULL;
 }
@@ -197,11 +146,6 @@ static bool start(struct worker *worker)
         return false;
     if (!open_store(worker))
         return false;
-    if (worker->checking) {
-        worker->patience_until_ms = loop_now_ms(worker->loop) + CHECK_PATIENCE_MS;
-        loop_timer(worker->loop, &worker->look, 0, check_look, worker);
-        return true;
-    }
     if (!open_upstream(worker))
         return false;
     worker->patience_until_ms = loop_now_ms(worker->loop) + OPEN_PATIENCE_MS;
@@ -222,7 +166,7 @@ static void stop(struct worker *worker)
 
 static int run(struct worker *worker)
 {
-    if (!worker->checking && !stdin_listens()) {
+    if (!stdin_listens()) {
         fprintf(stderr, "invoicegate: file descriptor 0 is no listening socket: start it with spawn-fcgi "
                         "(invoicegate --help shows how)\n");
         return EXIT_FAILURE;
@@ -248,8 +192,9 @@ int main(int argc, char **argv)
         return usage(stdout);
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return printf("invoicegate %s\n", INVOICEGATE_VERSION) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    worker.checking = argc == 2 && strcmp(argv[1], "--check") == 0;
-    if (argc > 1 && !worker.checking) {
+    if (argc == 2 && strcmp(argv[1], "--check") == 0)
+        return config_read(&worker.config, stderr) ? check_all(&worker.config) : EXIT_FAILURE;
+    if (argc > 1) {
         fprintf(stderr, "invoicegate: unknown argument %s; try invoicegate --help\n", argv[1]);
         return 2;
     }

@@ -192,7 +192,8 @@ static bool load_headers(struct transfer *transfer, const struct transfer_target
     end = transfer->header_text;
     header_add(transfer, &count, &end, "", authorization);
     header_add(transfer, &count, &end, "Stripe-Version: ", version);
-    header_add(transfer, &count, &end, "Stripe-Account: ", call->account_id);
+    if (call->account_id.at)
+        header_add(transfer, &count, &end, "Stripe-Account: ", call->account_id);
     header_add(transfer, &count, &end, "Expect:", TEXT(""));
     if (call->idempotency_key.at)
         header_add(transfer, &count, &end, "Idempotency-Key: ", call->idempotency_key);

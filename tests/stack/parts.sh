@@ -163,7 +163,13 @@ export_settings() {
 
 # A worker that cannot start would be forked again and again: it is asked first. multiwatch never gives up (-r, -t).
 start_workers() {
-    "$build_dir/invoicegate" --check </dev/null >>"$log_dir/workers.log" 2>&1 || explain workers
+    local checked=0
+    "$build_dir/invoicegate" --check </dev/null >>"$log_dir/workers.log" 2>&1 || checked=$?
+    case $checked in
+    0) ;;
+    5) say "the upstream cannot be used now (see $log_dir/workers.log): the stack starts all the same" ;;
+    *) explain workers ;;
+    esac
     launch workers "$build_dir/invoicegate" "$1" spawn-fcgi -n -s "$socket_dir/worker.sock" -M 0600 -b 4096 -- \
         /usr/bin/multiwatch -f "$workers" -r 1000000000 -t 1 -- "$build_dir/invoicegate"
 }

@@ -1,0 +1,17 @@
+/* What each station needs of the configuration. */
+#ifndef INVOICEGATE_SETTINGS_H
+#define INVOICEGATE_SETTINGS_H
+
+#include "config.h"
+#include "store/store.h"
+#include "upstream/upstream.h"
+
+#ifndef INVOICEGATE_VERSION
+#define INVOICEGATE_VERSION "0.1"
+#endif
+
+/* Texts stay the configuration's. */
+struct store_settings settings_store(const struct config *config);
+struct upstream_settings settings_upstream(const struct config *config);
+
+#endif
