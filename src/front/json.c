@@ -14,6 +14,7 @@
  * place stands. */
 struct scan {
     const char *at, *end;
+    int max_levels;
     size_t members; /* of all objects, duplicates counted */
     const char *wrong;
 };
@@ -159,7 +160,7 @@ static bool read_container(struct scan *scan, int level, bool object)
 {
     char closing = object ? '}' : ']';
 
-    if (level > MAX_LEVELS)
+    if (level > scan->max_levels)
         return fail(scan, "it has more than 16 levels");
     skip_space(scan);
     if (read_char(scan, closing))
@@ -261,7 +262,7 @@ struct json_object *json_read(struct arena *arena, struct text body, struct text
     *why = TEXT("The body is not valid UTF-8.");
     if (!utf8_valid(body))
         return NULL;
-    scan = (struct scan){.at = body.at, .end = body.at + body.length};
+    scan = (struct scan){.at = body.at, .end = body.at + body.length, .max_levels = MAX_LEVELS};
     if (!read_document(&scan)) {
         *why = malformed(arena, &scan, body.at);
         return NULL;
@@ -276,6 +277,16 @@ struct json_object *json_read(struct arena *arena, struct text body, struct text
                   : TEXT("The body is not valid JSON: a number is too large.");
     json_object_put(value);
     return NULL;
+}
+
+bool json_is_valid(struct text text, int max_levels)
+{
+    struct scan scan = {.at = text.at, .end = text.at, .max_levels = max_levels};
+
+    if (text.length == 0 || !utf8_valid(text))
+        return false;
+    scan.end += text.length;
+    return read_document(&scan);
 }
 
 /* ---- writing */

@@ -16,6 +16,10 @@
  * arena. */
 MUST_CHECK struct json_object *json_read(struct arena *arena, struct text body, struct text *why);
 
+/* Whether the text is one JSON value of at most so many levels, by the same grammar; duplicate members and
+ * the size of numbers are not looked at. */
+bool json_is_valid(struct text text, int max_levels);
+
 /* Appends "text" with its quotes, escaped as RFC 8259 wants it; the text must be valid UTF-8. */
 void json_write_string(struct builder *out, struct text text);
 
