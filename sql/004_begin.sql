@@ -48,7 +48,7 @@ create function gateway.goodbye(p_worker bigint) returns void
 
 create type gateway.begin_verdict as (
     ord                 integer,
-    verdict             text,     -- go, refused, replay, unauthorized, busy
+    verdict             text,     -- go, refused, replay, unauthorized, busy, stale
     http_status         integer,  -- of a refusal or a replay
     reason              text,     -- of a refusal
     agency_id           bigint,
@@ -73,7 +73,7 @@ create function gateway.begun_before(p_worker bigint, p_request_id uuid) returns
     language sql stable security definer set search_path = pg_catalog, pg_temp
     begin atomic
         select 1,
-               case when w.worker_id = p_worker then 'go' when r.state = 'refused' then 'refused' else 'busy' end,
+               case when w.worker_id = p_worker then 'go' when r.state = 'refused' then 'refused' else 'stale' end,
                r.http_status, r.reason, r.agency_id, r.mode, r.planned_at is not null, r.generation,
                r.customer_generation, coalesce(r.customer_id, c.customer_id), c.name, c.email, r.price_id,
                r.amount_minor, r.currency, r.auto_advance, r.days_until_due, null::uuid, null::bytea
@@ -109,6 +109,10 @@ begin
     if p_again then
         v_verdict := gateway.begun_before(p_worker, p_request_id[1]);
         if v_verdict.verdict is not null then
+            -- Others had it meanwhile: it has come back under another fence, to another job.
+            if exists (select from gateway.work w where w.request_id = p_request_id[1] and w.fence > 1) then
+                v_verdict.verdict := 'stale';
+            end if;
             return next v_verdict;
             return;
         end if;

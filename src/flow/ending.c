@@ -348,6 +348,9 @@ void ending_begin_said_no(struct job *job, const struct store_answer *stored)
     case STORE_UNAUTHORIZED:
         answer_reason(job, reason_of("key_invalid"));
         break;
+    case STORE_STALE: /* recorded, but overtaken before this worker heard of it */
+        ending_taken_over(job);
+        return;
     default:
         answer_reason(job, reason_of("database_away"));
     }

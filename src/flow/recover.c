@@ -60,15 +60,33 @@ void recovery_taken_all(struct gateway *gateway)
         look_later(gateway, 0); /* there may be more */
 }
 
-/* A take that was run again tells what this worker holds already, too. */
-static bool is_known(const struct gateway *gateway, const uint8_t *request_id)
+/* A job that stood still while others had its request: it can write nothing any more. One that waits for
+ * PostgreSQL hears that by itself. */
+static void abandon(struct job *job)
 {
-    for (uint32_t i = 0; i < gateway->jobs.capacity; i++) {
-        const struct job *job = gateway->jobs.slots[i].thing;
-        if (job && memcmp(job->request_id, request_id, UUID_BYTES) == 0)
-            return true;
+    if (!job->answered)
+        ending_answer_unresolved(job);
+    if (job_is_calling(job)) {
+        step_stop(job);
+        ending_park(job);
     }
-    return false;
+}
+
+/* A take that was run again tells what this worker holds already, too. Its begin may still be on its way
+ * (fence 0). A request may also come back to a worker that has not noticed yet that it was overtaken. */
+static bool is_held(struct gateway *gateway, const struct store_taken *taken)
+{
+    bool held = false;
+    for (uint32_t i = 0; i < gateway->jobs.capacity; i++) {
+        struct job *job = gateway->jobs.slots[i].thing;
+        if (!job || memcmp(job->request_id, taken->request_id, UUID_BYTES) != 0)
+            continue;
+        if (job->fence == taken->fence || (job->fence == 0 && taken->fence == 1))
+            held = true;
+        else
+            abandon(job);
+    }
+    return held;
 }
 
 static void fill_request(struct job *job, const struct store_taken *taken)
@@ -122,7 +140,7 @@ void recovery_taken(void *owner, const struct store_taken *taken)
     struct gateway *gateway = owner;
     struct job *job;
     gateway->recovery.taken++;
-    if (is_known(gateway, taken->request_id))
+    if (is_held(gateway, taken))
         return;
     job = job_new(gateway);
     if (!job)
