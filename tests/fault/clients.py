@@ -33,7 +33,7 @@ class Population:
     """The tenants of a run, each with many clients (cold customers) and a few that are used again and again."""
 
     WARM, COLD = 3, 300
-    PRODUCTS = ["prod_usd_10000"] * 6 + ["prod_eur", "prod_jpy", "prod_unknown"]
+    PRODUCTS = ["prod_usd_10000"] * 6 + ["prod_eur", "prod_jpy", "prod_no_default", "prod_unknown"]
 
     def __init__(self, stack: Stack) -> None:
         self.tenants = [stack.tenant(), stack.tenant(), stack.tenant(auto_advance=True)]

@@ -157,7 +157,7 @@ class Platform:
     def __init__(self, stack: Stack, tenants: list[Tenant], rng: random.Random) -> None:
         self.stack, self.tenants, self.rng = stack, tenants, rng
 
-    def _call(self, method: str, path: str, tenant: Tenant, live: bool, **form: Any) -> dict[str, Any]:
+    def call(self, method: str, path: str, tenant: Tenant, live: bool, **form: Any) -> dict[str, Any]:
         key = "sk_live_sandbox" if live else "sk_test_sandbox"
         headers = {
             "Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode(),
@@ -177,7 +177,7 @@ class Platform:
             for live in (True, False):
                 after, more = "", True
                 while more:
-                    page = self._call("GET", f"/v1/invoices?limit=100{after}", tenant, live)
+                    page = self.call("GET", f"/v1/invoices?limit=100{after}", tenant, live)
                     yield from page["data"]
                     more = page["has_more"]
                     after = f"&starting_after={page['data'][-1]['id']}" if page["data"] else ""
@@ -186,10 +186,10 @@ class Platform:
         """The customers of one tenant: each client's next invoice finds none."""
         tenant, live = self.rng.choice(self.tenants), self.rng.random() < 0.8
         with contextlib.suppress(*SPOILED):
-            found = self._call("GET", "/v1/customers?limit=100", tenant, live)["data"]
+            found = self.call("GET", "/v1/customers?limit=100", tenant, live)["data"]
             for customer in found:
                 if self.rng.random() < 0.5:
-                    self._call("DELETE", f"/v1/customers/{customer['id']}", tenant, live)
+                    self.call("DELETE", f"/v1/customers/{customer['id']}", tenant, live)
             return bool(found)
         return False
 
@@ -198,9 +198,9 @@ class Platform:
         tenant, live = self.rng.choice(self.tenants), self.rng.random() < 0.8
         product = "prod_usd_10000"
         with contextlib.suppress(*SPOILED):
-            price = self._call(
+            price = self.call(
                 "POST", "/v1/prices", tenant, live, product=product, currency="usd", unit_amount=self.rng.randint(100, 99999)
             )
-            self._call("POST", f"/v1/products/{product}", tenant, live, default_price=price["id"])
+            self.call("POST", f"/v1/products/{product}", tenant, live, default_price=price["id"])
             return True
         return False
