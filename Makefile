@@ -147,7 +147,7 @@ clean: ## remove the build
 
 # ---- the private stack
 
-export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS QUICK
+export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS QUICK SEED DURATION INVOICES
 
 .PHONY: deps demo up down
 deps: ## install the Debian packages that building and testing need
@@ -187,7 +187,7 @@ $(BUILD)/prefix: always
 
 # ---- checks
 
-.PHONY: check check-slow check-deps bench bare bare-install unit unit-run e2e format format-check includes shellcheck
+.PHONY: check check-slow check-deps bench bare bare-install unit unit-run e2e crashes chaos format format-check includes shellcheck
 STAGE = @printf '\n== %s\n'
 
 check: ## all quick checks: build, format, rules, unit and end-to-end tests
@@ -205,10 +205,15 @@ check: ## all quick checks: build, format, rules, unit and end-to-end tests
 	@$(MAKE) --no-print-directory unit
 	$(STAGE) 'end-to-end tests'
 	@$(MAKE) --no-print-directory e2e
+	$(STAGE) 'crashes at each step, and chaos'
+	@$(MAKE) --no-print-directory crashes
+	@for seed in 1 2 3; do $(MAKE) --no-print-directory chaos SANITIZE=1 SEED=$$seed DURATION=20 INVOICES=100 || exit 1; done
 
 check-slow: check ## check, and what takes longer
 	$(STAGE) 'build with clang'
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=build/clang all
+	$(STAGE) 'long chaos'
+	@$(MAKE) --no-print-directory chaos SEED=$(or $(SEED),7) DURATION=300 INVOICES=2000
 	$(STAGE) 'a bare machine'
 	@$(MAKE) --no-print-directory bare CHECK=1
 	$(STAGE) 'an installation'
@@ -243,6 +248,14 @@ unit-run:
 e2e: ## end-to-end tests on the sanitizer build (TESTS=... for some of them)
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=1 BUILD=$(ASAN) all
 	@tests/pytest.sh $(ASAN) $(TESTS)
+
+crashes: ## workers that die on entering each state of a request, and other narrow moments
+	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=1 BUILD=$(ASAN) all
+	@tests/pytest.sh $(ASAN) tests/fault
+
+chaos: ## everything goes wrong at once; three books must agree (SEED, DURATION seconds, INVOICES at least; SANITIZE=1)
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@INVOICEGATE_BUILD=$(BUILD) $(PYTHON) tests/fault/chaos.py
 
 format: ## format all C files
 	@$(CLANG_FORMAT) -i --style=file $(C_FILES)
