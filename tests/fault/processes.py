@@ -21,9 +21,9 @@ from waiting import wait_for
 class Acts(threading.Thread):
     """One act after another with pauses in between, until it is told to end. Every act is counted."""
 
-    # Five workers that a request wore out park it for an operator, and rightly so: within the longest time that a request
-    # may need (two looks a minute apart), fewer are taken from it.
-    LOSSES_MAX, LOSSES_WITHIN_S = 4, 80.0
+    # Five workers that a request wore out park it for an operator, and rightly so: within the longest time that requests
+    # usually need here, fewer are taken from one.
+    LOSSES_MAX, LOSSES_WITHIN_S = 4, 30.0
 
     def __init__(self, stack: Stack, faults: Faults, platform: Platform, recorder: Recorder, rng: random.Random) -> None:
         super().__init__(name="acts", daemon=True)
