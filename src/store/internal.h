@@ -5,7 +5,7 @@
 #include "store/lane.h"
 
 #define STORE_LANES_MAX 8
-#define STORE_CHORES 3
+#define STORE_CHORES 4
 
 struct task_queue {
     struct store_task *first;
@@ -33,6 +33,7 @@ struct store {
         int every_ms;
         struct timer timer;
         bool due;
+        bool late; /* it was due for a whole period */
         struct store *store;
     } chores[STORE_CHORES];
     int lane_count;

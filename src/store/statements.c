@@ -56,6 +56,7 @@ const struct statement_text statements[STATEMENT_COUNT] = {
     [STATEMENT_LEASE] = {"lease", "select gateway.renew_lease($1, $2)", 2},
     [STATEMENT_PARTITIONS] = {"partitions", "select gateway.make_partitions(3)", 0},
     [STATEMENT_PURGE] = {"purge", "select gateway.purge_keys($1, 500)", 1},
+    [STATEMENT_ROLL_UP] = {"roll_up", "select gateway.roll_up()", 0},
     [STATEMENT_GOODBYE] = {"goodbye", "select gateway.goodbye($1)", 1},
 };
 

@@ -4,8 +4,9 @@
 #include "store/internal.h"
 
 #define DELAY_MS 200
-#define PARTITIONS_EVERY_MS (6 * 60 * 60 * 1000)
+#define PARTITIONS_EVERY_MS (60 * 60 * 1000)
 #define PURGE_EVERY_MS (10 * 1000)
+#define ROLL_UP_EVERY_MS (2 * 1000)
 #define ERRORS_OF_BEGIN_MAX 3
 
 static void queue_init(struct task_queue *queue)
@@ -94,15 +95,31 @@ static struct lane *store_idle_lane(struct store *store)
     return NULL;
 }
 
+static enum statement chore_take(struct chore *chore)
+{
+    chore->due = false;
+    chore->late = false;
+    return chore->statement;
+}
+
 /* The next chore that is due. The lease travels with whatever leaves; the others go alone. */
 static enum statement store_take_chore(struct store *store, bool alone)
 {
     for (int i = 0; i < STORE_CHORES; i++) {
         struct chore *chore = &store->chores[i];
-        if (chore->due && (alone || chore->statement == STATEMENT_LEASE)) {
-            chore->due = false;
-            return chore->statement;
-        }
+        if (chore->due && (alone || chore->statement == STATEMENT_LEASE))
+            return chore_take(chore);
+    }
+    return NO_CHORE;
+}
+
+/* Under constant load no lane is ever without a batch: what waited for a whole period goes first, once. */
+static enum statement store_take_late_chore(struct store *store)
+{
+    for (int i = 0; i < STORE_CHORES; i++) {
+        struct chore *chore = &store->chores[i];
+        if (chore->late && chore->statement != STATEMENT_LEASE)
+            return chore_take(chore);
     }
     return NO_CHORE;
 }
@@ -133,8 +150,10 @@ static void store_send(void *owner)
         store_refuse_waiting(store);
     while ((lane = store_idle_lane(store))) {
         struct store_task *batch[LANE_BATCH_MAX];
-        int count = store_take_batch(store, batch);
-        enum statement chore = store_take_chore(store, count == 0);
+        enum statement chore = store_take_late_chore(store);
+        int count = chore == NO_CHORE ? store_take_batch(store, batch) : 0;
+        if (chore == NO_CHORE)
+            chore = store_take_chore(store, count == 0);
         if (count == 0 && chore == NO_CHORE)
             return;
         lane_send(lane, batch, count, chore);
@@ -218,6 +237,9 @@ void store_lane_done(struct lane *lane)
     struct store *store = lane->store;
     int count = lane->batch_count;
     lane->batch_count = 0;
+    if (lane->failed && count == 0)
+        LOG(LOG_WARNING, "a chore failed; its turn comes again",
+            LOG_TEXT("sqlstate", text_from(lane->sqlstate)));
     if (lane->failed) {
         store_batch_failed(store, lane->batch, count, lane->sqlstate);
         return;
@@ -236,6 +258,7 @@ void store_lane_done(struct lane *lane)
 static void store_chore_due(void *owner)
 {
     struct chore *chore = owner;
+    chore->late = chore->due;
     chore->due = true;
     loop_timer(chore->store->loop, &chore->timer, chore->every_ms, store_chore_due, chore);
 }
@@ -246,6 +269,7 @@ static void store_start_chores(struct store *store)
         {.statement = STATEMENT_LEASE, .every_ms = store->settings->lease_ms / 3, .store = store},
         {.statement = STATEMENT_PARTITIONS, .every_ms = PARTITIONS_EVERY_MS, .store = store},
         {.statement = STATEMENT_PURGE, .every_ms = PURGE_EVERY_MS, .store = store},
+        {.statement = STATEMENT_ROLL_UP, .every_ms = ROLL_UP_EVERY_MS, .store = store},
     };
     for (int i = 0; i < STORE_CHORES; i++) {
         store->chores[i] = chores[i];
