@@ -9,6 +9,7 @@
 #define BODY_FIRST_BYTES 4096
 #define BODY_KEPT_BYTES 65536
 #define URL_MAX_BYTES 2048
+#define RETRY_AFTER_MAX_S 60 /* longer, and what is in doubt would stay so after the upstream is back */
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
 {
@@ -77,8 +78,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *owner)
     else if ((value = header_value(line, TEXT("Request-Id"))).at)
         keep_request_id(transfer, value);
     else if ((value = header_value(line, TEXT("Retry-After"))).at)
-        transfer->retry_after_s =
-            text_to_int64(value, &seconds) && seconds > 0 ? (int)(seconds < 3600 ? seconds : 3600) : 0;
+        transfer->retry_after_s = text_to_int64(value, &seconds) && seconds > 0
+                                      ? (int)(seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S)
+                                      : 0;
     else if ((value = header_value(line, TEXT("Stripe-Should-Retry"))).at)
         transfer->should_retry = text_is_nocase(value, TEXT("true"))    ? SHOULD_RETRY_YES
                                  : text_is_nocase(value, TEXT("false")) ? SHOULD_RETRY_NO

@@ -24,7 +24,7 @@ struct reply {
     int status; /* 0 when there is no whole answer */
     struct text body;
     struct text request_id; /* the upstream's, or absent */
-    int retry_after_s;      /* 0: unsaid */
+    int retry_after_s;      /* 0: unsaid; at most a minute */
     enum should_retry should_retry;
     bool replayed;      /* Idempotent-Replayed: true */
     bool resent;        /* sent twice: the first sending was lost and may have been acted on */
