@@ -113,7 +113,7 @@ void ending_delete(struct job *job)
     job_set_state(job, JOB_DECIDING_DELETE);
     job->doing = "delete";
     job->task.in.note = (struct store_note){.fence = job->fence,
-                                            .state = TEXT("open"),
+                                            .state = job_audit_state(job),
                                             .doing = text_from(job->doing),
                                             .invoice_id = job->plan.invoice_id,
                                             .why = text_from(job->ending.reason),

@@ -193,7 +193,7 @@ void invoice_decide_advance(struct job *job)
     job_set_state(job, JOB_DECIDING_ADVANCE);
     job->doing = "advance";
     job->task.in.note = (struct store_note){.fence = job->fence,
-                                            .state = TEXT("open"),
+                                            .state = job_audit_state(job),
                                             .doing = text_from(job->doing),
                                             .invoice_id = job->plan.invoice_id,
                                             .http_status = STORE_NULL32};

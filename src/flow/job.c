@@ -158,6 +158,11 @@ bool job_is_keyed(const struct job *job)
     return job->request.idempotency_key.at != NULL;
 }
 
+struct text job_audit_state(const struct job *job)
+{
+    return job->noted ? TEXT("unresolved") : TEXT("open");
+}
+
 void job_add_call(struct job *job, const struct reply *reply, enum outcome outcome)
 {
     struct store_call *call = arena_zalloc(&job->arena, sizeof(*call));

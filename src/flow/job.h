@@ -134,6 +134,8 @@ bool job_invoice_possible(const struct job *job);
 /* Whether the state waits for the upstream. */
 bool job_is_calling(const struct job *job);
 bool job_is_keyed(const struct job *job);
+/* What the audit shows of a request that is not at its end: once in doubt, it stays so. */
+struct text job_audit_state(const struct job *job);
 
 /* Remembers an attempt; it is recorded with the next note or finish. */
 void job_add_call(struct job *job, const struct reply *reply, enum outcome outcome);
