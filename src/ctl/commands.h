@@ -15,6 +15,7 @@ extern const struct command list_commands[];
 extern const struct command unresolved_commands[];
 extern const struct command settle_commands[];
 extern const struct command show_commands[];
+extern const struct command doctor_commands[];
 
 /* All of the above in the order of the help, ended by NULL. */
 extern const struct command *const command_tables[];

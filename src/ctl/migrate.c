@@ -259,6 +259,20 @@ static bool lock(struct ctl *ctl)
     return db_script(&ctl->db, "select pg_advisory_lock(" MIGRATE_LOCK ")");
 }
 
+enum ctl_exit migrations_look(struct ctl *ctl, const char *directory, int *newest, int *pending)
+{
+    struct run run = {.applied = NULL};
+    enum ctl_exit end = migrations_read(ctl, directory ? directory : INVOICEGATE_SQL_DIR, &run.files);
+    if (end == CTL_DONE)
+        end = load_applied(ctl, &run) ? check_past(&run) : CTL_DATABASE;
+    *newest = run.newest;
+    *pending = 0;
+    for (int i = 0; end == CTL_DONE && i < run.files.count; i++)
+        *pending += state_of(&run, &run.files.list[i]) == STEP_PENDING;
+    PQclear(run.applied);
+    return end;
+}
+
 static enum ctl_exit migrate(struct ctl *ctl)
 {
     const char *directory = option_text(ctl, "sql");

@@ -22,4 +22,8 @@ struct migrations {
 enum ctl_exit migrations_read(struct ctl *ctl, const char *directory,
                               struct migrations *migrations) MUST_CHECK;
 
+/* Compares the files of a directory (NULL: the installed ones) with the open database: the newest number
+ * applied, and how many are to come. CTL_FAILED with a complaint where the two do not belong together. */
+enum ctl_exit migrations_look(struct ctl *ctl, const char *directory, int *newest, int *pending) MUST_CHECK;
+
 #endif

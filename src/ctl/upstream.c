@@ -62,7 +62,8 @@ enum ctl_exit upstream_open(struct upstream *upstream, struct ctl *ctl, const ch
 {
     bool live = strcmp(mode, "live") == 0;
     struct text key;
-    *upstream = (struct upstream){.arena = &ctl->arena, .url = trimmed_url(&ctl->arena)};
+    *upstream =
+        (struct upstream){.arena = &ctl->arena, .url = trimmed_url(&ctl->arena), .tries_max = TRIES_MAX};
     enum ctl_exit end =
         live ? secret_read(ctl, "INVOICEGATE_UPSTREAM_KEY_FILE", "upstream-key", &key)
              : secret_read(ctl, "INVOICEGATE_UPSTREAM_TEST_KEY_FILE", "upstream-test-key", &key);
@@ -74,7 +75,8 @@ enum ctl_exit upstream_open(struct upstream *upstream, struct ctl *ctl, const ch
         say_error("out of memory");
         return CTL_FAILED;
     }
-    add_header(upstream, "Stripe-Account", account_id);
+    if (account_id)
+        add_header(upstream, "Stripe-Account", account_id);
     add_header(upstream, "Accept", "application/json");
     add_header(upstream, "Stripe-Version", setting("INVOICEGATE_UPSTREAM_VERSION", VERSION_DEFAULT));
     prepare(upstream, key_string.at);
@@ -85,6 +87,15 @@ void upstream_close(struct upstream *upstream)
 {
     curl_easy_cleanup(upstream->curl);
     curl_slist_free_all(upstream->headers);
+}
+
+time_t upstream_date(const struct upstream *upstream)
+{
+    struct curl_header *header = NULL;
+    if (!upstream->curl ||
+        curl_easy_header(upstream->curl, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+        return -1;
+    return curl_getdate(header->value, NULL);
 }
 
 const char *upstream_escape(const struct upstream *upstream, const char *text)
@@ -177,7 +188,8 @@ enum ctl_exit upstream_get(struct upstream *upstream, const char *path, struct j
                            struct text *bytes)
 {
     bool answered = call_once(upstream, path, bytes);
-    for (int attempt = 0; attempt + 1 < TRIES_MAX && worth_again(answered, upstream->status); attempt++) {
+    for (int attempt = 0; attempt + 1 < upstream->tries_max && worth_again(answered, upstream->status);
+         attempt++) {
         rest(upstream, attempt);
         answered = call_once(upstream, path, bytes);
     }

@@ -13,12 +13,13 @@ struct upstream {
     struct curl_slist *headers;
     struct arena *arena;
     const char *url; /* without a slash at its end */
-    long status;     /* of the last answer */
+    long status;     /* of the last answer; 0: there was none */
+    int tries_max;
     char error[CURL_ERROR_SIZE];
 };
 
 /* Reads the settings (INVOICEGATE_UPSTREAM_URL, the key file of the mode, ...) and prepares calls for one
- * account. Says what is wrong. To be closed in any case. */
+ * account (NULL: for the platform's own). Says what is wrong. To be closed in any case. */
 enum ctl_exit upstream_open(struct upstream *upstream, struct ctl *ctl, const char *mode,
                             const char *account_id) MUST_CHECK;
 void upstream_close(struct upstream *upstream);
@@ -28,6 +29,8 @@ void upstream_close(struct upstream *upstream);
  * before. */
 enum ctl_exit upstream_get(struct upstream *upstream, const char *path, struct json_object **object,
                            struct text *bytes) MUST_CHECK;
+/* What the last answer's Date said; -1 when it did not. */
+time_t upstream_date(const struct upstream *upstream);
 /* A text as it may stand in a path or query. */
 const char *upstream_escape(const struct upstream *upstream, const char *text);
 

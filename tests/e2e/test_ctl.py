@@ -19,7 +19,7 @@ from ctl_database import books, ctl, new_ctl, server  # noqa: F401 -- fixtures
 COMMANDS = [
     "migrate", "agency add", "agency list", "key create", "key list", "key revoke", "account add", "account list",
     "account set", "client add", "client list", "client show", "client erase-preview", "client import", "member set",
-    "product sync", "requests", "invoices", "unresolved", "settle", "show",
+    "product sync", "requests", "invoices", "unresolved", "settle", "show", "doctor",
 ]
 NO_ID = "01951d3e-7c1a-7000-8000-0242ac120002"
 
