@@ -69,6 +69,7 @@ class Run:
         self.rng = self._rng("acts")
         self.done: dict[str, int] = {}
         self.forgotten = 0
+        self.kills: list[tuple[float, int]] = []
         self.longest_s = 0.0
         self.began = time.time()
 
@@ -110,6 +111,7 @@ class Run:
         acts.end()
         if acts.problem:
             raise acts.problem
+        self.kills += acts.kills
         acts.calm()
         for name, count in acts.done.items():
             self.done[name] = self.done.get(name, 0) + count
@@ -151,7 +153,7 @@ class Run:
     def compare(self) -> tuple[Books, Comparison]:
         self.recorder.ended.set()
         self.recorder.read()
-        books = Books(self.stack, self.recorder, self.wishes.all, self.platform.invoices())
+        books = Books(self.stack, self.recorder, self.wishes.all, self.platform.invoices(), self.kills)
         return books, Comparison(books)
 
     def figures(self, books: Books, comparison: Comparison) -> dict[str, Any]:
@@ -194,6 +196,7 @@ def write_json(settings: Settings, run: Run, figures: dict[str, Any], comparison
         "counts": run.counts(),
         "faults": dict(sorted(run.faults.fired.items())),
         "problems": problems,
+        "unheard": comparison.unheard,
         "passed": not problems,
     }
     (where / "chaos.json").write_text(json.dumps(result, indent=1) + "\n")

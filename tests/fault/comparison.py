@@ -19,6 +19,8 @@ METADATA_REQUEST = "invoicegate_request"
 UNSETTLED = ("open", "unresolved")
 # How long after a client has left its worker may still not know.
 NOTICE_S = 2.0
+# How long at most a worker stands still between a commit and its death.
+STOP_MAX_S = 5.0
 Row = dict[str, Any]
 
 
@@ -43,9 +45,11 @@ KINDS = {
 class Books:
     """Everything that was written down, read once."""
 
-    def __init__(self, stack: Stack, recorder: Recorder, wishes: list[Wish], upstream: Iterable[Row]) -> None:
-        """upstream: every invoice as the upstream's own API shows it, with its lines."""
-        self.recorder, self.wishes = recorder, wishes
+    def __init__(
+        self, stack: Stack, recorder: Recorder, wishes: list[Wish], upstream: Iterable[Row], kills: list[tuple[float, int]]
+    ) -> None:
+        """upstream: every invoice as the upstream's own API shows it, with its lines; kills: when which pid died."""
+        self.recorder, self.wishes, self.kills = recorder, wishes, kills
         rows = stack.sql(
             "select r.*, r.request_id::text as id, w.worker_id as held_by, w.take_overs, w.parked_at, w.doing"
             " from gateway.invoice_requests r left join gateway.work w using (request_id)"
@@ -234,19 +238,27 @@ class Comparison:
             yield from self._unheard(request, silent[scope])
 
     def _unheard(self, request: Row, silent: list[tuple[Wish, Attempt]]) -> Iterator[Problem]:
-        created, finished = request["created_at"].timestamp(), request["finished_at"]
+        created, finished = request["created_at"].timestamp(), request["finished_at"] and request["finished_at"].timestamp()
         mine = [(w, a) for w, a in silent if a.begun - 0.01 <= created <= a.ended + NOTICE_S]
         possible = [a for _, a in mine if a.status in (None, 504)]
         wish = mine[0][0] if mine else None
         if not finished or not possible:
             yield Problem("contradicted", "stands without a key, and nobody was told or could have been", request["id"], wish)
-        elif finished.timestamp() > max(a.ended for a in possible) + NOTICE_S:
+        elif finished > max(a.ended for a in possible) + NOTICE_S:
             said = "without a key it was created after its client had gone"
             yield Problem("contradicted", said, request["id"], wish)
         elif request["finished_fence"] != 1:
             yield Problem("contradicted", "without a key it was created by a successor", request["id"], wish)
-        else:
+        elif any(a.left and abs(finished - a.ended) < NOTICE_S for a in possible) or self._killed_then(request, finished):
             self.unheard.append(request["id"])
+        else:
+            said = "without a key it was created and not told, though neither its client nor its worker went then"
+            yield Problem("contradicted", said, request["id"], wish)
+
+    def _killed_then(self, request: Row, finished: float) -> bool:
+        """Whether the worker that committed it was killed in the instant after that, as far as clocks can tell."""
+        pid = self.books.workers[self.books.created_by[request["id"]]]["pid"]
+        return any(pid == killed and -0.1 < moment - finished < STOP_MAX_S for moment, killed in self.books.kills)
 
     # ---- what the upstream was sent
 

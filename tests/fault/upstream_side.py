@@ -8,6 +8,7 @@ import http.client
 import json
 import random
 import threading
+import time
 import urllib.parse
 from collections import Counter, defaultdict
 from typing import Any, Iterator, NamedTuple
@@ -167,9 +168,19 @@ class Platform:
         connection = http.client.HTTPConnection("127.0.0.1", self.stack.sandbox.port, timeout=5)
         try:
             connection.request(method, path, urllib.parse.urlencode(form) if form else None, headers)
-            return json.loads(connection.getresponse().read())
+            return json.loads(self._read(connection.getresponse()))
         finally:
             connection.close()
+
+    @staticmethod
+    def _read(response: http.client.HTTPResponse) -> bytes:
+        """Not for ever: a fault may let an answer drip."""
+        end, body = time.monotonic() + 5.0, b""
+        while piece := response.read1(65536):
+            body += piece
+            if time.monotonic() > end:
+                raise TimeoutError("the answer takes too long")
+        return body
 
     def invoices(self) -> Iterator[dict[str, Any]]:
         """Every invoice of every account and mode, to the last page."""
