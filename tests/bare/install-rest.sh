@@ -42,8 +42,9 @@ step 4
 key=$(tail -n 1 /srv/readme/output-4)
 step 5
 step 6
-sed -i '0,/server_name _;/s,server_name _;,&\n    include /etc/nginx/invoicegate-server.conf;,' /etc/nginx/sites-available/default
+sed -i '0,/server_name _;/s,server_name _;,&\n    include /usr/local/share/invoicegate/nginx/invoicegate-server.conf;,' /etc/nginx/sites-available/default
 step 7
+step 8
 must_create first "an invoice"
 systemctl restart invoicegate@1 invoicegate@2
 must_create second "after a restart of the workers"
