@@ -44,5 +44,6 @@ alter default privileges for role invoicegate_owner revoke execute on functions 
 do $$
 begin
     execute format('revoke temporary on database %I from public', current_database());
+    execute format('grant temporary on database %I to invoicegate_owner', current_database());
 end
 $$;

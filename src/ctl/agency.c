@@ -11,19 +11,22 @@
 
 #define NAME_BYTES_MAX 200
 
-enum ctl_exit agency_required(struct ctl *ctl, int64_t *agency_id)
+enum ctl_exit agency_known(struct ctl *ctl, int64_t agency_id)
 {
-    if (!option_number(ctl, "agency", agency_id))
-        return CTL_USAGE;
     if (!db_open(&ctl->db))
         return CTL_DATABASE;
     PGresult *rows =
-        DB_QUERY(&ctl->db, "select from gateway.agencies where agency_id = $1", db_int(*agency_id));
+        DB_QUERY(&ctl->db, "select from gateway.agencies where agency_id = $1", db_int(agency_id));
     enum ctl_exit end = !rows ? CTL_DATABASE : PQntuples(rows) == 1 ? CTL_DONE : CTL_NOT_FOUND;
     PQclear(rows);
     if (end == CTL_NOT_FOUND)
-        say_error("there is no agency %lld; 'invoicegatectl agency list' shows them", (long long)*agency_id);
+        say_error("there is no agency %lld; 'invoicegatectl agency list' shows them", (long long)agency_id);
     return end;
+}
+
+enum ctl_exit agency_required(struct ctl *ctl, int64_t *agency_id)
+{
+    return option_number(ctl, "agency", agency_id) ? agency_known(ctl, *agency_id) : CTL_USAGE;
 }
 
 /* The new agency's row, or the old one's when there is one of that name; added says which. */

@@ -4,6 +4,8 @@
 
 #include "ctl/ctl.h"
 
+/* Makes sure that there is such an agency; opens the database. */
+enum ctl_exit agency_known(struct ctl *ctl, int64_t agency_id) MUST_CHECK;
 /* Reads --agency and makes sure that there is such an agency; opens the database. */
 enum ctl_exit agency_required(struct ctl *ctl, int64_t *agency_id) MUST_CHECK;
 

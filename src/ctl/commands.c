@@ -1,9 +1,23 @@
 #include "ctl/commands.h"
 
 const struct command *const command_tables[] = {
-    migrate_commands, agency_commands,  key_commands,  account_commands, client_commands,
-    member_commands,  product_commands, list_commands, show_commands,    unresolved_commands,
-    settle_commands,  doctor_commands,  NULL,
+    migrate_commands,
+    agency_commands,
+    key_commands,
+    account_commands,
+    client_commands,
+    member_commands,
+    product_commands,
+    list_commands,
+    show_commands,
+    unresolved_commands,
+    settle_commands,
+    audit_commands,
+    dashboard_commands,
+    retention_commands,
+    reconcile_commands,
+    doctor_commands,
+    NULL,
 };
 
 const struct command *commands_of(const char *noun)

@@ -14,6 +14,10 @@ extern const struct command product_commands[];
 extern const struct command list_commands[];
 extern const struct command unresolved_commands[];
 extern const struct command settle_commands[];
+extern const struct command audit_commands[];
+extern const struct command dashboard_commands[];
+extern const struct command retention_commands[];
+extern const struct command reconcile_commands[];
 extern const struct command show_commands[];
 extern const struct command doctor_commands[];
 

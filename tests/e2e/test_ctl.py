@@ -20,6 +20,8 @@ COMMANDS = [
     "migrate", "agency add", "agency list", "key create", "key list", "key revoke", "account add", "account list",
     "account set", "client add", "client list", "client show", "client erase-preview", "client import", "member set",
     "product sync", "requests", "invoices", "unresolved", "settle", "show", "doctor",
+    "audit describe", "audit rebuild", "dashboard-login add", "dashboard-login list", "dashboard-login revoke", "retention",
+    "reconcile",
 ]
 NO_ID = "01951d3e-7c1a-7000-8000-0242ac120002"
 
