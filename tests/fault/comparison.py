@@ -36,7 +36,7 @@ KINDS = {
     "lost": "told or standing, but not in all books",
     "doubled": "more than one for one request or key",
     "empty": "drafts that stand without a line",
-    "mismatched": "amounts, currencies, customers, accounts, modes",
+    "mismatched": "amounts, currencies, customers, accounts, modes, counts",
     "unresolved": "not settled in time",
     "contradicted": "clients were told otherwise",
 }
@@ -61,6 +61,7 @@ class Books:
             row["subject_id"]: row["worker_id"]
             for row in stack.sql("select subject_id::text, worker_id from gateway.events where what = 'created'")
         }
+        self.daily = stack.audit("select sum(created) created, sum(failed) failed, sum(refused) refused from audit.daily")[0]
         ledger = stack.sandbox.ledger()
         self.keys = ledger["keys"]
         self.ledger: dict[str, Row] = {row["id"]: row for row in ledger["invoices"] if not row["deleted"]}
@@ -84,6 +85,7 @@ class Comparison:
             *self._requests(),
             *self._ledger(),
             *self._amounts(),
+            *self._counts(),
             *self._answers(),
             *self._keys(),
             *self._keyless(),
@@ -155,6 +157,12 @@ class Comparison:
             for name, (ours, theirs) in seen.items():
                 if ours != theirs:
                     yield Problem("mismatched", f"{invoice_id}: {name} is {ours!r} here, {theirs!r} there", row["request_id"])
+
+    def _counts(self) -> Iterator[Problem]:
+        for state, counted in self.books.daily.items():
+            really = sum(request["state"] == state for request in self.books.requests.values())
+            if counted != really:
+                yield Problem("mismatched", f"audit.daily counts {counted} requests as {state}, there are {really}")
 
     def _lines(self, invoice_id: str) -> list[tuple[str, int, int]]:
         """A total may also hold the customer's own taxes and discounts: what was planned is the line."""
