@@ -166,7 +166,7 @@ $$;
 -- how many partitions it made. Only one caller does it at a time. It gives way to whoever holds a table for long (before a
 -- deadlock could be suspected) and is simply called again later: what is missing goes into the default partition.
 create function gateway.make_partitions_from(p_from timestamptz, p_ahead integer) returns integer
-    language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC' set lock_timeout = '500ms'
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' set lock_timeout = '500ms'
 as $$
 declare
     v_parent text;

@@ -12,10 +12,6 @@
 
 /* Of a line's SHA-256 so many bits count: their sum over any table fits into 128. */
 #define DIGEST_BITS 60
-/* Control characters never stand in JSON text, so with these for quote and delimiter nothing is ever quoted.
- */
-#define COPY_FORMAT "(format csv, quote e'\\x01', escape e'\\x01', delimiter e'\\x02')"
-
 static bool say_write_error(const char *path)
 {
     say_error("%s cannot be written: %s", path, strerror(errno));
@@ -47,9 +43,11 @@ static bool copy_out(struct ctl *ctl, FILE *file, const char *path)
 
 static bool start_copy(struct ctl *ctl, const char *table)
 {
+    /* Control characters never stand in JSON text: with these for quote and delimiter nothing is quoted. */
     PGresult *result = DB_QUERY(
         &ctl->db,
-        "select format('copy (select row_to_json(t) from gateway.%I t) to stdout " COPY_FORMAT "', $1::text)",
+        "select format('copy (select row_to_json(t) from gateway.%I t) to stdout "
+        "               (format csv, quote %L, escape %L, delimiter %L)', $1::text, chr(1), chr(1), chr(2))",
         db_text(table));
     PGresult *started = result ? PQexec(ctl->db.connection, PQgetvalue(result, 0, 0)) : NULL;
     bool copying = PQresultStatus(started) == PGRES_COPY_OUT;
