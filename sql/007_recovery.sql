@@ -12,7 +12,8 @@ create function gateway.take_over(p_worker bigint, p_again boolean, p_lapsed boo
                    client_id text, product_id text, collection_method text, days_until_due integer,
                    idempotency_key text, planned boolean, generation integer, customer_generation integer,
                    customer_id text, customer_name text, customer_email text, price_id text, amount_minor bigint,
-                   currency text, auto_advance boolean, invoice_id text, reason text, created_s bigint, old boolean)
+                   currency text, auto_advance boolean, invoice_id text, reason text, created_s bigint, old boolean,
+                   upstream_version text)
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -60,7 +61,7 @@ begin
            r.collection_method, r.days_until_due, r.idempotency_key, r.planned_at is not null, r.generation,
            r.customer_generation, coalesce(r.customer_id, c.customer_id), c.name, c.email, r.price_id,
            r.amount_minor, r.currency, r.auto_advance, r.invoice_id, r.reason, extract(epoch from r.created_at)::bigint,
-           r.created_at < now() - interval '20 hours'
+           r.created_at < now() - interval '20 hours', r.upstream_version
       from (select request_id, fence, doing from taken
              union all
             select request_id, fence, doing from gateway.work where p_again and worker_id = p_worker) t

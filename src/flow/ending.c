@@ -237,6 +237,7 @@ static void restore(struct job *job)
         .collection_method = plan->collection_method,
         .days_until_due = plan->days_until_due >= 0 ? plan->days_until_due : STORE_NULL32,
         .idempotency_key = job->request.idempotency_key,
+        .upstream_version = plan->upstream_version,
         .generation = plan->generation,
         .customer_id = plan->customer_id,
         .price_id = plan->price_id,

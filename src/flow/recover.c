@@ -154,6 +154,7 @@ void recovery_taken(void *owner, const struct store_taken *taken)
     job->planned = taken->plan.planned;
     job->invoice_since_s = taken->created_s;
     invoice_fill_plan(job, &taken->plan);
+    job->plan.upstream_version = arena_copy(&job->arena, taken->upstream_version);
     job->plan.invoice_id = arena_copy(&job->arena, taken->invoice_id);
     doubt_everything(job);
     LOG(LOG_INFO, "taken over", LOG_TEXT("request_id", text_from(job->request_text)),

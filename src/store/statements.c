@@ -49,7 +49,7 @@ const struct statement_text statements[STATEMENT_COUNT] = {
          "select request_id, fence, doing, agency_id, mode, account_id, client_id, product_id,"
          "       collection_method, days_until_due, idempotency_key, planned, generation,"
          "       customer_generation, customer_id, customer_name, customer_email, price_id, amount_minor,"
-         "       currency, auto_advance, invoice_id, reason, created_s, old"
+         "       currency, auto_advance, invoice_id, reason, created_s, old, upstream_version"
          "  from gateway.take_over($1, $2, $3, $4)",
          4},
     [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9},
@@ -162,7 +162,7 @@ static void restore_params(struct params *params, const struct statement_context
     params_int4(params, in->days_until_due);
     params_text(params, in->idempotency_key);
     params_text(params, (struct text){(const char *)in->fingerprint, DIGEST_BYTES});
-    params_text(params, context->upstream_version);
+    params_text(params, in->upstream_version.at ? in->upstream_version : context->upstream_version);
     params_int4(params, in->generation);
     params_text(params, in->customer_id);
     params_text(params, in->price_id);
@@ -301,7 +301,8 @@ bool statement_taken(const PGresult *result, int row, struct store_taken *taken)
                                   .invoice_id = row_text(result, row, 21),
                                   .reason = row_text(result, row, 22),
                                   .created_s = row_int8(result, row, 23),
-                                  .old = row_bool(result, row, 24)};
+                                  .old = row_bool(result, row, 24),
+                                  .upstream_version = row_text(result, row, 25)};
     plan->agency_id = row_int8(result, row, 3);
     plan->mode = row_text(result, row, 4);
     plan->planned = row_bool(result, row, 11);

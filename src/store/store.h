@@ -140,6 +140,7 @@ struct store_restore {
     int32_t days_until_due;
     struct text idempotency_key;
     uint8_t fingerprint[DIGEST_BYTES];
+    struct text upstream_version; /* absent: as in the settings */
     int32_t generation;
     struct text customer_id;
     struct text price_id;
@@ -216,6 +217,7 @@ struct store_taken {
     struct text account_id;
     struct text client_id;
     struct text product_id;
+    struct text upstream_version;
     struct text collection_method;
     int32_t days_until_due; /* STORE_NULL32: none */
     struct text idempotency_key;

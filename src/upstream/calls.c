@@ -191,6 +191,7 @@ bool call_make(enum step step, const struct plan *plan, struct arena *arena, str
 {
     *call = (struct call){.method = step_creates(step) ? METHOD_POST : METHOD_GET,
                           .account_id = plan->account_id,
+                          .version = plan->upstream_version,
                           .mode = plan->mode};
     switch (step) {
     case STEP_PRODUCT:

@@ -49,6 +49,7 @@ struct plan {
     struct text account_id;
     struct text client_id;
     struct text product_id;
+    struct text upstream_version; /* of the interface; absent: the worker's own */
     struct text collection_method;
     int32_t days_until_due; /* below 0: not sent */
     int32_t customer_generation;
@@ -72,6 +73,7 @@ struct call {
     struct text form;            /* absent: no body */
     struct text idempotency_key; /* absent with GET and DELETE */
     struct text account_id;
+    struct text version; /* of the upstream's interface; absent: as in the settings */
     enum mode mode;
 };
 

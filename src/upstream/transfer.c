@@ -184,7 +184,7 @@ static void header_add(struct transfer *transfer, int *count, char **end, const 
 static bool load_headers(struct transfer *transfer, const struct transfer_target *target,
                          const struct call *call)
 {
-    struct text version = text_from(target->version);
+    struct text version = call->version.at ? call->version : text_from(target->version);
     struct text authorization = text_from(target->authorization);
     char *end;
     int count = 0;
