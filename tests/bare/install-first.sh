@@ -15,6 +15,8 @@ bash -euo pipefail /srv/readme/command-1
 apt-get install -q --no-install-recommends libevent-dev curl
 make build/invoicegate-sandbox
 rm /usr/sbin/policy-rc.d
+# The package takes the next port when a program of the host, whose network this still is, has the usual one.
+sed -i 's/^port = .*/port = 5432/' /etc/postgresql/15/main/postgresql.conf
 
 cat >/etc/systemd/system/upstream.service <<'UNIT'
 [Service]
