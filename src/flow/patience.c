@@ -4,6 +4,8 @@
 #include "flow/gateway.h"
 #include "flow/step.h"
 
+#define COMMIT_GRACE_MS 1000
+
 /* Whether the job waits for the upstream before anything can stand there. */
 static bool may_simply_stop(const struct job *job)
 {
@@ -39,8 +41,11 @@ static void expire_in_background(struct job *job)
 
 static void expired(struct job *job)
 {
+    bool first = !job->expired;
     job->expired = true;
-    if (job->answered) {
+    if (first && !job->answered && job->state == JOB_FINISHING) {
+        patience_start(job, COMMIT_GRACE_MS); /* what the commit under way says is worth a moment */
+    } else if (job->answered) {
         expire_in_background(job);
     } else if (may_simply_stop(job)) {
         step_stop(job);
