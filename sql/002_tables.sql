@@ -259,7 +259,6 @@ create table gateway.events (
     subject_id  uuid not null,
     event_id    bigint not null default nextval('gateway.event_ids'),
     about       text not null default 'request',
-    tick        bigint not null default txid_current(),  -- its transaction: roll-ups are cut by it
     at          timestamptz not null default now(),
     agency_id   bigint,
     worker_id   bigint,
@@ -268,7 +267,23 @@ create table gateway.events (
     primary key (subject_id, event_id)
 ) partition by range (subject_id);
 -- Rows lie in the order in which they came, so a summary of each stretch of pages is index enough, and costs nothing.
-create index events_by_tick on gateway.events using brin (tick, at) with (pages_per_range = 32, autosummarize = on);
+create index events_by_time on gateway.events using brin (at) with (pages_per_range = 64, autosummarize = on);
 create table gateway.events_default partition of gateway.events default;
+
+-- What came to its end and is not in the hourly and daily counts yet: a row for each, written in the transaction of the
+-- change, and one with requests = -1 where an end was taken back. Whoever counts adds these; gateway.roll_up takes them away.
+create table gateway.tallies (
+    request_id   uuid not null,
+    begun_at     timestamptz not null,        -- created_at of the request
+    agency_id    bigint not null,
+    amount_minor bigint not null,             -- as planned; with the sign of requests
+    requests     integer not null default 1,
+    took_ms      integer,
+    account_id   text not null,
+    mode         text not null,
+    currency     text not null,               -- '' where none is known
+    state        text not null,
+    reason       text not null                -- '' for created
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 reset role;

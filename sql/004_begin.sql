@@ -253,6 +253,12 @@ begin
         select request_id, agency_id, p_worker, case when go then 'opened' else 'refused' end, reason
           from frozen
          where go or reason not in ('key_invalid', 'mode_not_served', 'in_flight', 'replay')
+    ), counted as (
+        insert into gateway.tallies (request_id, begun_at, agency_id, amount_minor, account_id, mode, currency, state,
+                                     reason)
+        select request_id, now(), agency_id, 0, account_id, mode, '', 'refused', reason
+          from frozen
+         where not go and reason not in ('key_invalid', 'mode_not_served', 'in_flight', 'replay')
     )
     select array_agg(row (
                ord, case when go then 'go'

@@ -81,7 +81,16 @@ begin
          where r.request_id = h.request_id and r.request_id between v_first and v_last
         returning h.request_id, h.state, h.reason, h.http_status, h.invoice_id, h.status, h.number, h.amount_minor,
                   h.currency, h.created_s, h.object, h.pin, h.answer, h.ord, r.agency_id, r.account_id, r.mode,
-                  r.route, r.upstream_id, r.client_id, r.customer_id, r.idempotency_key
+                  r.route, r.upstream_id, r.client_id, r.customer_id, r.idempotency_key, r.created_at as begun_at,
+                  r.amount_minor as planned_minor, r.currency as planned_currency
+    ), counted as (
+        insert into gateway.tallies (request_id, begun_at, agency_id, amount_minor, took_ms, account_id, mode, currency,
+                                     state, reason)
+        select e.request_id, e.begun_at, e.agency_id, coalesce(e.planned_minor, 0),
+               least(extract(epoch from now() - e.begun_at) * 1000, 2147483647), e.account_id, e.mode,
+               coalesce(e.planned_currency, ''), e.state,
+               case when e.state = 'created' then '' else coalesce(e.reason, '') end
+          from ended e
     ), made as (
         insert into gateway.invoices as v (agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id,
                customer_id, status, number, amount_minor, currency, created_at, refreshed_at, object)
@@ -178,6 +187,12 @@ begin
         values (p_request_id, p_worker, p_fence + 1, 'delete');
         insert into gateway.events (subject_id, agency_id, worker_id, what, why)
         select request_id, agency_id, p_worker, 'withdrawn', 'compensated'
+          from gateway.invoice_requests
+         where request_id = p_request_id;
+        insert into gateway.tallies (request_id, begun_at, agency_id, amount_minor, requests, account_id, mode, currency,
+                                     state, reason)
+        select request_id, created_at, agency_id, -coalesce(amount_minor, 0), -1, account_id, mode,
+               coalesce(currency, ''), 'created', ''
           from gateway.invoice_requests
          where request_id = p_request_id;
     end if;

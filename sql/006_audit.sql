@@ -290,9 +290,13 @@ comment on column audit.upstream_calls.upstream_request_id is 'The upstream''s o
 comment on column audit.upstream_calls.fence is 'Raised whenever another worker takes the request over.';
 
 create view audit.events as
-select event_id, at, case when about = 'request' then subject_id end as request_id, worker_id::text as worker, what,
-       why, agency_id, about
-  from gateway.events;
+select event_id, at, subject_id as request_id, worker_id::text as worker, what, why, agency_id, about
+  from gateway.events
+ where about = 'request'
+ union all
+select event_id, at, null, worker_id::text, what, why, agency_id, about
+  from gateway.events
+ where about <> 'request';
 
 comment on view audit.events is 'History: one row for each change, written in the transaction of the change. Rows are never changed or removed.';
 comment on column audit.events.event_id is 'The event''s number; unique within one subject.';

@@ -184,6 +184,11 @@ begin
          = (v_request.agency_id, v_request.account_id, v_request.mode, v_request.route, v_request.idempotency_key);
     insert into gateway.events (subject_id, agency_id, what, why)
     values (p_request_id, v_request.agency_id, 'settled_' || p_state, p_by || ': ' || p_why);
+    insert into gateway.tallies (request_id, begun_at, agency_id, amount_minor, account_id, mode, currency, state, reason)
+    select request_id, created_at, agency_id, coalesce(amount_minor, 0), account_id, mode, coalesce(currency, ''), p_state,
+           case p_state when 'created' then '' else 'settled' end
+      from gateway.invoice_requests
+     where request_id = v_request.request_id;
     return true;
 end
 $$;

@@ -1,30 +1,17 @@
--- Counts per hour and day, made of the events and exact at every moment.
+-- Counts per hour and day, exact at every moment.
 --
--- Events carry the number of their transaction (tick). Transactions end in another order than they begin, so a roll-up takes
--- only what lies below the oldest one still under way: nothing can appear there any more. How far it came (horizon) is
--- committed with the counts; whoever looks adds the events from there on. Both stand in one snapshot, on a replica as well.
--- A transaction that writes and stays open holds the horizon back: counts stay right, only dearer to ask for.
+-- Each end of a request leaves a tally in the transaction that ends it. A roll-up moves tallies into the counts, in one
+-- transaction, and whoever looks adds the tallies that are left: whatever snapshot is taken, on a replica as well, each end
+-- is in it once. Nobody waits for anybody, and in which order transactions commit does not matter.
 
 set role invoicegate_owner;
 
 create table gateway.roll_up_state (
     only_one   boolean primary key default true check (only_one),
-    horizon    bigint not null default 0,     -- every event with a smaller tick is counted
-    shift      bigint not null default 0,     -- what is added to transaction numbers (gateway.rebuild_roll_ups)
     rolled_at  timestamptz not null default now(),
     counted    bigint not null default 0
 ) with (fillfactor = 10);
 insert into gateway.roll_up_state default values;
-
--- What an event does to the counts. A withdrawal takes back an end as created.
-create table gateway.ends (
-    what      text primary key,
-    state     text not null,
-    requests  integer not null
-);
-insert into gateway.ends
-values ('created', 'created', 1), ('settled_created', 'created', 1), ('withdrawn', 'created', -1), ('failed', 'failed', 1),
-       ('settled_failed', 'failed', 1), ('refused', 'refused', 1);
 
 -- currency is '' where none is known, reason where there is none.
 create table gateway.hourly (
@@ -80,62 +67,58 @@ create function gateway.latency_bucket(p_ms double precision) returns smallint
     language sql immutable parallel safe
     return ceil(ln(greatest(p_ms, 1)) / ln(2) * 4)::smallint;
 
--- Counts the events whose ticks are at least p_from and below p_to; answers how many ends there were. Nothing here looks at
--- what a request has become since: its time, account and amount stay as they are, and the event says the rest.
-create function gateway.roll_up_span(p_from bigint, p_to bigint) returns bigint
+-- What retention dropped, for a rebuild.
+create table gateway.dropped_counts (like gateway.hourly including all);
+
+-- Moves at most so many tallies into the counts; answers how many. Latencies in upstream calls are looked up for a sample.
+create function gateway.roll_up_some(p_limit integer, p_sample integer) returns bigint
     language plpgsql volatile set search_path = pg_catalog, pg_temp set jit = off
-    set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
+    set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
     v_counted bigint;
 begin
-    with ended as materialized (
-        select e.subject_id, e.state, e.requests, r.created_at, r.agency_id, r.account_id, r.mode,
-               date_trunc('hour', r.created_at, 'UTC') as hour, (r.created_at at time zone 'UTC')::date as day,
-               coalesce(r.currency, '') as currency, coalesce(r.amount_minor, 0) as amount_minor,
-               case when e.state = 'created' then '' when e.what = 'settled_failed' then 'settled'
-                    else coalesce(e.why, '') end as reason,
-               extract(epoch from e.at - r.created_at) * 1000 as whole_ms
-          from (select n.subject_id, n.at, n.what, n.why, k.state, k.requests
-                  from gateway.events n
-                  join gateway.ends k using (what)
-                 where n.tick >= p_from and n.tick < p_to and n.about = 'request'
-                offset 0) e
-         cross join lateral (select * from gateway.invoice_requests r where r.request_id = e.subject_id offset 0) r
+    with taken as (
+        delete from gateway.tallies
+         where ctid = any (array(select ctid from gateway.tallies limit p_limit))
+        returning *
+    ), ended as materialized (
+        select t.*, date_trunc('hour', begun_at, 'UTC') as hour, (begun_at at time zone 'UTC')::date as day,
+               row_number() over () as place
+          from taken t
     ), by_hour as (
         insert into gateway.hourly as h
-        select hour, agency_id, account_id, mode, currency, state, reason, sum(requests), sum(requests * amount_minor)
+        select hour, agency_id, account_id, mode, currency, state, reason, sum(requests), sum(amount_minor)
           from ended
          group by 1, 2, 3, 4, 5, 6, 7
-         order by 1, 2, 3, 4, 5, 6, 7
             on conflict (hour, agency_id, account_id, mode, currency, state, reason) do update
            set requests = h.requests + excluded.requests, amount_minor = h.amount_minor + excluded.amount_minor
     ), by_day as (
         insert into gateway.daily as d
-        select day, agency_id, account_id, mode, currency, state, reason, sum(requests), sum(requests * amount_minor)
+        select day, agency_id, account_id, mode, currency, state, reason, sum(requests), sum(amount_minor)
           from ended
          group by 1, 2, 3, 4, 5, 6, 7
-         order by 1, 2, 3, 4, 5, 6, 7
             on conflict (day, agency_id, account_id, mode, currency, state, reason) do update
            set requests = d.requests + excluded.requests, amount_minor = d.amount_minor + excluded.amount_minor
     ), took as materialized (
-        select e.hour, e.day, e.agency_id, e.account_id, e.mode, share.bucket, share.whole, share.upstream, share.rest
-          from ended e
-         cross join lateral (select coalesce(sum(c.duration_ms), 0) as upstream_ms
+        select hour, day, agency_id, account_id, mode, gateway.latency_bucket(took_ms) as bucket, 1 as whole,
+               0 as upstream, 0 as rest
+          from ended
+         where state = 'created' and took_ms is not null
+         union all
+        select hour, day, agency_id, account_id, mode, share.bucket, 0, share.upstream, share.rest
+          from (select * from ended where state = 'created' and took_ms is not null and place <= p_sample offset 0) e
+         cross join lateral (select coalesce(sum(c.duration_ms), 0) as ms
                                from gateway.upstream_calls c
-                              where c.request_id = e.subject_id
+                              where c.request_id = e.request_id
                              offset 0) u
-         cross join lateral (values (gateway.latency_bucket(e.whole_ms::float), 1, 0, 0),
-                                    (gateway.latency_bucket(least(u.upstream_ms, e.whole_ms)::float), 0, 1, 0),
-                                    (gateway.latency_bucket((e.whole_ms - u.upstream_ms)::float), 0, 0, 1))
-                         as share (bucket, whole, upstream, rest)
-         where e.state = 'created' and e.requests > 0
+         cross join lateral (values (gateway.latency_bucket(least(u.ms, e.took_ms)), 1, 0),
+                                    (gateway.latency_bucket(e.took_ms - u.ms), 0, 1)) as share (bucket, upstream, rest)
     ), took_by_hour as (
         insert into gateway.latency_hourly as h
         select hour, agency_id, mode, bucket, sum(whole), sum(upstream), sum(rest)
           from took
          group by 1, 2, 3, 4
-         order by 1, 2, 3, 4
             on conflict (hour, agency_id, mode, bucket) do update
            set whole = h.whole + excluded.whole, upstream = h.upstream + excluded.upstream, rest = h.rest + excluded.rest
     ), took_by_day as (
@@ -143,7 +126,6 @@ begin
         select day, agency_id, account_id, mode, bucket, sum(whole), sum(upstream), sum(rest)
           from took
          group by 1, 2, 3, 4, 5
-         order by 1, 2, 3, 4, 5
             on conflict (day, agency_id, account_id, mode, bucket) do update
            set whole = d.whole + excluded.whole, upstream = d.upstream + excluded.upstream, rest = d.rest + excluded.rest
     )
@@ -152,78 +134,71 @@ begin
 end
 $$;
 
--- Counts what can be counted, for about a tenth of a second (a worker's connection waits); answers how many ends that were. Any number of workers may call
--- it as often as they like: one does it, the others answer 0.
+-- Any number of workers may call it as often as they like: one does it, the others answer 0. A worker's connection waits, so
+-- it is done in bites.
 create function gateway.roll_up() returns bigint
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_began   timestamptz := clock_timestamp();
-    v_state   gateway.roll_up_state;
-    v_end     bigint;
-    v_from    bigint;
-    v_to      bigint;
-    v_span    bigint := 200;
     v_counted bigint;
     v_all     bigint := 0;
 begin
     if not pg_try_advisory_xact_lock(hashtextextended('invoicegate.roll_up', 0)) then
         return 0;
     end if;
-    select * into strict v_state from gateway.roll_up_state;
-    v_end := txid_snapshot_xmin(txid_current_snapshot()) + v_state.shift;
-    if v_end < v_state.horizon then
-        raise exception 'the events were counted on another server: run "invoicegatectl audit rebuild"';
-    end if;
-    v_from := v_state.horizon;
-    while v_from < v_end and clock_timestamp() < v_began + interval '100 ms' loop
-        v_to := least(v_end, v_from + v_span);
-        v_counted := gateway.roll_up_span(v_from, v_to);
+    loop
+        v_counted := gateway.roll_up_some(10000, 500);
         v_all := v_all + v_counted;
-        v_span := case when v_counted = 0 then v_span * 4 else 200 end;
-        v_from := v_to;
+        exit when v_counted < 10000 or clock_timestamp() > v_began + interval '100 ms';
     end loop;
-    -- Nothing is written for nothing, but the events to look through must not become many.
-    if v_all > 0 or v_from > v_state.horizon + 1000 then
-        update gateway.roll_up_state
-           set horizon = v_from, counted = counted + v_all,
-               rolled_at = case when v_all > 0 then now() else rolled_at end;
+    if v_all > 0 then
+        update gateway.roll_up_state set counted = counted + v_all, rolled_at = now();
     end if;
     return v_all;
 end
 $$;
 grant execute on function gateway.roll_up to invoicegate_worker;
 
--- Counts everything again: after a dump was restored into another server, whose transactions have other numbers, or when
--- the counts are in doubt. Counts of months that retention dropped are kept. Events wait meanwhile.
+-- The same counts from the requests themselves, of the ids from p_first to before p_end.
+create function gateway.counts_of(p_first uuid, p_end uuid) returns setof gateway.hourly
+    language sql stable set search_path = pg_catalog, pg_temp set jit = off
+    begin atomic
+        select date_trunc('hour', created_at, 'UTC'), agency_id, account_id, mode, coalesce(currency, ''), state,
+               case when state = 'created' then '' else coalesce(reason, '') end, count(*),
+               coalesce(sum(amount_minor), 0)::bigint
+          from gateway.invoice_requests
+         where state in ('created', 'failed', 'refused') and request_id >= p_first
+           and (p_end is null or request_id < p_end)
+         group by 1, 2, 3, 4, 5, 6, 7;
+    end;
+
+-- Counts everything again from the requests, when the counts are in doubt. What retention dropped is added; latencies stay
+-- as they are. Ends of requests wait meanwhile.
 create function gateway.rebuild_roll_ups() returns bigint
-    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_kept    timestamptz;
-    v_newest  bigint;
-    v_shift   bigint;
-    v_horizon bigint;
     v_counted bigint;
 begin
     perform pg_advisory_xact_lock(hashtextextended('invoicegate.roll_up', 0));
-    lock table gateway.events in access exclusive mode;
-    select coalesce(max(month) + interval '1 month', '-infinity') into v_kept from gateway.dropped_months;
-    select coalesce(max(tick), 0) into v_newest from gateway.events;
-    select shift into strict v_shift from gateway.roll_up_state;
-    if v_newest >= txid_current() + v_shift then
-        -- Another server: from here on events have greater ticks than any before.
-        v_shift := v_newest - txid_snapshot_xmin(txid_current_snapshot()) + 1;
-        execute format('alter table gateway.events alter column tick set default (txid_current() + %s)', v_shift);
-    end if;
-    v_horizon := txid_snapshot_xmin(txid_current_snapshot()) + v_shift;
-    delete from gateway.hourly where hour >= v_kept;
-    delete from gateway.latency_hourly where hour >= v_kept;
-    delete from gateway.daily where day >= v_kept;
-    delete from gateway.latency_daily where day >= v_kept;
-    v_counted := gateway.roll_up_span(0, v_horizon);
-    update gateway.roll_up_state
-       set horizon = v_horizon, shift = v_shift, counted = counted + v_counted, rolled_at = now();
+    lock table gateway.tallies in exclusive mode;
+    delete from gateway.tallies;
+    delete from gateway.hourly;
+    delete from gateway.daily;
+    insert into gateway.hourly
+    select hour, agency_id, account_id, mode, currency, state, reason, sum(requests), sum(amount_minor)
+      from (select * from gateway.dropped_counts
+             union all
+            select * from gateway.counts_of('00000000-0000-0000-0000-000000000000', null)) counted
+     group by 1, 2, 3, 4, 5, 6, 7;
+    insert into gateway.daily
+    select (hour at time zone 'UTC')::date, agency_id, account_id, mode, currency, state, reason, sum(requests),
+           sum(amount_minor)
+      from gateway.hourly
+     group by 1, 2, 3, 4, 5, 6, 7;
+    select coalesce(sum(requests), 0) into v_counted from gateway.hourly;
+    update gateway.roll_up_state set counted = v_counted, rolled_at = now();
     return v_counted;
 end
 $$;
@@ -235,28 +210,18 @@ create table gateway.dropped_months (
     rows        jsonb not null
 );
 
-grant select on gateway.roll_up_state, gateway.ends, gateway.hourly, gateway.daily, gateway.latency_hourly,
+grant select on gateway.roll_up_state, gateway.tallies, gateway.hourly, gateway.daily, gateway.latency_hourly,
                 gateway.latency_daily to invoicegate_reader;
 select gateway.show_own_agency(name)
-  from unnest(array['hourly', 'daily', 'latency_hourly', 'latency_daily']) as owned (name);
+  from unnest(array['tallies', 'hourly', 'daily', 'latency_hourly', 'latency_daily']) as owned (name);
 
 reset role;
 
 set role invoicegate_reader;
 
 create view audit.ended_lately as
-select r.request_id, r.created_at, r.agency_id, r.account_id, r.mode, coalesce(r.currency, '') as currency, e.state,
-       case when e.state = 'created' then '' when e.what = 'settled_failed' then 'settled' else coalesce(e.why, '') end
-           as reason,
-       e.requests, e.requests * coalesce(r.amount_minor, 0) as amount_minor
-  from (select n.subject_id, n.what, n.why, k.state, k.requests
-          from gateway.events n
-          join gateway.ends k using (what)
-         where n.tick >= (select horizon from gateway.roll_up_state)
-           and n.tick < (select horizon from gateway.roll_up_state) + 4611686018427387904
-           and n.about = 'request'
-        offset 0) e
-  cross join lateral (select * from gateway.invoice_requests r where r.request_id = e.subject_id offset 0) r;
+select request_id, begun_at as created_at, agency_id, account_id, mode, currency, state, reason, requests, amount_minor
+  from gateway.tallies;
 
 comment on view audit.ended_lately is 'What ended since the last roll-up, one row for each end; the aggregates add it to what is rolled up.';
 comment on column audit.ended_lately.request_id is 'The request.';
@@ -368,21 +333,23 @@ comment on column audit.failure_reasons.requests is 'How many.';
 comment on column audit.failure_reasons.amount_minor is 'The sum of their amounts as planned, where known, in the smallest unit.';
 
 create view audit.latency_daily as
-select day, agency_id, account_id, mode, max(requests)::bigint as requests,
-       min(ms) filter (where whole_so_far >= 0.5 * requests)::integer as whole_p50_ms,
-       min(ms) filter (where whole_so_far >= 0.95 * requests)::integer as whole_p95_ms,
-       min(ms) filter (where whole_so_far >= 0.99 * requests)::integer as whole_p99_ms,
-       min(ms) filter (where upstream_so_far >= 0.5 * requests)::integer as upstream_p50_ms,
-       min(ms) filter (where upstream_so_far >= 0.95 * requests)::integer as upstream_p95_ms,
-       min(ms) filter (where upstream_so_far >= 0.99 * requests)::integer as upstream_p99_ms,
-       min(ms) filter (where rest_so_far >= 0.5 * requests)::integer as rest_p50_ms,
-       min(ms) filter (where rest_so_far >= 0.95 * requests)::integer as rest_p95_ms,
-       min(ms) filter (where rest_so_far >= 0.99 * requests)::integer as rest_p99_ms
+select day, agency_id, account_id, mode, max(whole_all)::bigint as requests,
+       min(ms) filter (where whole_so_far >= 0.5 * whole_all)::integer as whole_p50_ms,
+       min(ms) filter (where whole_so_far >= 0.95 * whole_all)::integer as whole_p95_ms,
+       min(ms) filter (where whole_so_far >= 0.99 * whole_all)::integer as whole_p99_ms,
+       min(ms) filter (where upstream_so_far >= 0.5 * upstream_all)::integer as upstream_p50_ms,
+       min(ms) filter (where upstream_so_far >= 0.95 * upstream_all)::integer as upstream_p95_ms,
+       min(ms) filter (where upstream_so_far >= 0.99 * upstream_all)::integer as upstream_p99_ms,
+       min(ms) filter (where rest_so_far >= 0.5 * rest_all)::integer as rest_p50_ms,
+       min(ms) filter (where rest_so_far >= 0.95 * rest_all)::integer as rest_p95_ms,
+       min(ms) filter (where rest_so_far >= 0.99 * rest_all)::integer as rest_p99_ms
   from (select day, agency_id, account_id, mode, ceil(2 ^ (bucket / 4.0)) as ms,
-               sum(whole) over (partition by day, agency_id, account_id, mode) as requests,
                sum(whole) over so_far as whole_so_far,
                sum(upstream) over so_far as upstream_so_far,
-               sum(rest) over so_far as rest_so_far
+               sum(rest) over so_far as rest_so_far,
+               sum(whole) over (partition by day, agency_id, account_id, mode) as whole_all,
+               sum(upstream) over (partition by day, agency_id, account_id, mode) as upstream_all,
+               sum(rest) over (partition by day, agency_id, account_id, mode) as rest_all
           from gateway.latency_daily
         window so_far as (partition by day, agency_id, account_id, mode order by bucket)) counted
  group by day, agency_id, account_id, mode;
@@ -404,21 +371,23 @@ comment on column audit.latency_daily.rest_p95_ms is 'In the database and the ga
 comment on column audit.latency_daily.rest_p99_ms is 'In the database and the gateway itself: 99 % took at most so many milliseconds (to about a fifth).';
 
 create view audit.latency_hourly as
-select hour, agency_id, mode, max(requests)::bigint as requests,
-       min(ms) filter (where whole_so_far >= 0.5 * requests)::integer as whole_p50_ms,
-       min(ms) filter (where whole_so_far >= 0.95 * requests)::integer as whole_p95_ms,
-       min(ms) filter (where whole_so_far >= 0.99 * requests)::integer as whole_p99_ms,
-       min(ms) filter (where upstream_so_far >= 0.5 * requests)::integer as upstream_p50_ms,
-       min(ms) filter (where upstream_so_far >= 0.95 * requests)::integer as upstream_p95_ms,
-       min(ms) filter (where upstream_so_far >= 0.99 * requests)::integer as upstream_p99_ms,
-       min(ms) filter (where rest_so_far >= 0.5 * requests)::integer as rest_p50_ms,
-       min(ms) filter (where rest_so_far >= 0.95 * requests)::integer as rest_p95_ms,
-       min(ms) filter (where rest_so_far >= 0.99 * requests)::integer as rest_p99_ms
+select hour, agency_id, mode, max(whole_all)::bigint as requests,
+       min(ms) filter (where whole_so_far >= 0.5 * whole_all)::integer as whole_p50_ms,
+       min(ms) filter (where whole_so_far >= 0.95 * whole_all)::integer as whole_p95_ms,
+       min(ms) filter (where whole_so_far >= 0.99 * whole_all)::integer as whole_p99_ms,
+       min(ms) filter (where upstream_so_far >= 0.5 * upstream_all)::integer as upstream_p50_ms,
+       min(ms) filter (where upstream_so_far >= 0.95 * upstream_all)::integer as upstream_p95_ms,
+       min(ms) filter (where upstream_so_far >= 0.99 * upstream_all)::integer as upstream_p99_ms,
+       min(ms) filter (where rest_so_far >= 0.5 * rest_all)::integer as rest_p50_ms,
+       min(ms) filter (where rest_so_far >= 0.95 * rest_all)::integer as rest_p95_ms,
+       min(ms) filter (where rest_so_far >= 0.99 * rest_all)::integer as rest_p99_ms
   from (select hour, agency_id, mode, ceil(2 ^ (bucket / 4.0)) as ms,
-               sum(whole) over (partition by hour, agency_id, mode) as requests,
                sum(whole) over so_far as whole_so_far,
                sum(upstream) over so_far as upstream_so_far,
-               sum(rest) over so_far as rest_so_far
+               sum(rest) over so_far as rest_so_far,
+               sum(whole) over (partition by hour, agency_id, mode) as whole_all,
+               sum(upstream) over (partition by hour, agency_id, mode) as upstream_all,
+               sum(rest) over (partition by hour, agency_id, mode) as rest_all
           from gateway.latency_hourly
         window so_far as (partition by hour, agency_id, mode order by bucket)) counted
  group by hour, agency_id, mode;
@@ -449,8 +418,8 @@ comment on column audit.latency_histogram.account_id is 'The connected account, 
 comment on column audit.latency_histogram.mode is 'live or test.';
 comment on column audit.latency_histogram.at_most_ms is 'The bucket: so many milliseconds at most, and more than the bucket before.';
 comment on column audit.latency_histogram.whole is 'Created requests that took so long from intent to end.';
-comment on column audit.latency_histogram.upstream is 'The same by their time in upstream calls.';
-comment on column audit.latency_histogram.rest is 'The same by the time left: database and gateway.';
+comment on column audit.latency_histogram.upstream is 'The same by their time in upstream calls; of a sample under heavy load.';
+comment on column audit.latency_histogram.rest is 'The same by the time left: database and gateway; of the same sample.';
 
 create view audit.roll_up as
 select rolled_at, extract(epoch from now() - rolled_at)::bigint as age_s, counted

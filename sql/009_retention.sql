@@ -42,7 +42,6 @@ declare
     v_from    uuid := gateway.uuid_at(p_month);
     v_until   uuid := gateway.uuid_at(p_month + interval '1 month');
     v_table   text;
-    v_counted boolean;
 begin
     perform from gateway.months_before(now()) m
       where m.month = p_month and m.tables <@ array(select jsonb_object_keys(p_tables))
@@ -53,17 +52,18 @@ begin
     if exists (select from gateway.work where request_id >= v_from and request_id < v_until) then
         raise exception 'a request of this month is unfinished: "invoicegatectl unresolved" shows it';
     end if;
+    perform gateway.roll_up();
+    if exists (select from gateway.tallies where request_id >= v_from and request_id < v_until) then
+        raise exception 'this month''s latest ends are not counted yet: try again in some seconds';
+    end if;
+    insert into gateway.dropped_counts as d
+    select * from gateway.counts_of(v_from, v_until)
+        on conflict (hour, agency_id, account_id, mode, currency, state, reason) do update
+       set requests = d.requests + excluded.requests, amount_minor = d.amount_minor + excluded.amount_minor;
     for v_table in select jsonb_object_keys(p_tables) order by 1 loop
         execute format('lock table gateway.%I in access exclusive mode', v_table);
         if gateway.state_of_table(v_table) <> p_tables -> v_table ->> 'state' then
             raise exception 'gateway.% has changed since it was exported', v_table;
-        end if;
-        if v_table like 'events%' then
-            execute format('select not exists (select from gateway.%I where tick >= (select horizon from gateway.roll_up_state))',
-                           v_table) into v_counted;
-            if not v_counted then
-                raise exception 'this month''s latest events are not counted yet: try again in some seconds';
-            end if;
         end if;
         execute format('drop table gateway.%I', v_table);
     end loop;

@@ -27,23 +27,26 @@ from ctl_database import Ctl, Server  # noqa: E402
 DIGEST = b"k" * 32
 ACCOUNTS, CLIENTS = 20, 500
 OBJECT = json.dumps({"id": "in_", "object": "invoice", "lines": [{"id": f"il_{i}", "amount": i * 10} for i in range(40)]})
+# What begin_invoices resolves: agency 1 with a key, accounts, clients, customers and prices that are all known.
+TENANT = f"""
+insert into gateway.accounts (agency_id, account_id) select 1, 'acct_1MtHbELkdIwHu' || n from generate_series(1, {ACCOUNTS}) n;
+insert into gateway.clients (agency_id, client_id, name) select 1, 'client_b' || n, 'C' from generate_series(1, {CLIENTS}) n;
+insert into gateway.members (agency_id, client_id, name, email, is_admin) select 1, 'client_b' || n, 'A', 'a@b.c', true
+  from generate_series(1, {CLIENTS}) n;
+insert into gateway.customers (agency_id, client_id, account_id, upstream_id, generation, recipe, name, email, customer_id)
+select 1, 'client_b' || c, 'acct_1MtHbELkdIwHu' || a, u.upstream_id, 1, 1, 'A', 'a@b.c', 'cus_' || c || a
+  from generate_series(1, {CLIENTS}) c, generate_series(1, {ACCOUNTS}) a, gateway.upstreams u where u.mode = 'test';
+insert into gateway.products select 1, 'acct_1MtHbELkdIwHu' || a, upstream_id, 'prod_1', 'P', true, 'price_1', now() + interval '1 day'
+  from generate_series(1, {ACCOUNTS}) a, gateway.upstreams where mode = 'test';
+insert into gateway.prices select 1, 'acct_1MtHbELkdIwHu' || a, upstream_id, 'price_1', 'prod_1', 10000, 'usd', now()
+  from generate_series(1, {ACCOUNTS}) a, gateway.upstreams where mode = 'test';
+"""
 SETUP = f"""
 insert into gateway.agencies (name) select 'agency ' || n from generate_series(1, 4) n;
 insert into gateway.api_keys (agency_id, digest, mode, hint) values (1, %s, 'test', 'kkkk');
-insert into gateway.accounts (agency_id, account_id) select 1, 'acct_1MtHbELkdIwHu' || n from generate_series(1, {ACCOUNTS}) n;
-insert into gateway.clients (agency_id, client_id, name) select 1, 'client_' || n, 'C' from generate_series(1, {CLIENTS}) n;
-insert into gateway.members (agency_id, client_id, name, email, is_admin) select 1, 'client_' || n, 'A', 'a@b.c', true
-  from generate_series(1, {CLIENTS}) n;
 insert into gateway.upstreams (url, platform, mode) values ('http://x', '', 'test');
 insert into gateway.workers (host, pid, build, lease_until, recipe, test_upstream) values ('h', 1, 'b', now() + interval '1 day', 1, 1);
-insert into gateway.customers (agency_id, client_id, account_id, upstream_id, generation, recipe, name, email, customer_id)
-select 1, 'client_' || c, 'acct_1MtHbELkdIwHu' || a, 1, 1, 1, 'A', 'a@b.c', 'cus_' || c || a
-  from generate_series(1, {CLIENTS}) c, generate_series(1, {ACCOUNTS}) a;
-insert into gateway.products select 1, 'acct_1MtHbELkdIwHu' || a, 1, 'prod_1', 'P', true, 'price_1', now() + interval '1 day'
-  from generate_series(1, {ACCOUNTS}) a;
-insert into gateway.prices select 1, 'acct_1MtHbELkdIwHu' || a, 1, 'price_1', 'prod_1', 10000, 'usd', now()
-  from generate_series(1, {ACCOUNTS}) a;
-"""
+{TENANT}"""
 
 
 def cpu_s(pid: int) -> float:
@@ -58,7 +61,7 @@ def batch_of(number: int, size: int) -> list[tuple[str, str, str]]:
         milliseconds = int(time.time() * 1000)
         raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
         raw[6], raw[8] = 0x70 | raw[6] & 15, 0x80 | raw[8] & 63
-        rows.append((str(uuid.UUID(bytes=bytes(raw))), f"acct_1MtHbELkdIwHu{n % ACCOUNTS + 1}", f"client_{n * 7 % CLIENTS + 1}"))
+        rows.append((str(uuid.UUID(bytes=bytes(raw))), f"acct_1MtHbELkdIwHu{n % ACCOUNTS + 1}", f"client_b{n * 7 % CLIENTS + 1}"))
     return sorted(rows)
 
 
@@ -98,7 +101,7 @@ def round_of(ctl: Ctl, requests: int, size: int) -> dict[str, float]:
     cursor = connection.cursor()
     cursor.execute(SETUP, (DIGEST,))
     connection.commit()
-    cursor.execute("vacuum analyze" if connection.autocommit else "analyze")
+    cursor.execute("analyze")
     connection.commit()
     cursor.execute("select pg_backend_pid(), pg_current_wal_lsn()")
     pid, lsn = cursor.fetchone()

@@ -30,6 +30,8 @@ def postgres_programs() -> Path:
 class Server:
     """PostgreSQL in a directory of its own that listens on a unix socket there and nowhere else."""
 
+    OPTIONS = "-k %s -c listen_addresses= -c fsync=off"
+
     def __init__(self) -> None:
         # Short: a unix socket's path has at most 107 bytes.
         self.directory = Path(tempfile.mkdtemp(prefix="igctl.", dir="/tmp"))
@@ -52,8 +54,12 @@ class Server:
         shutil.copytree(ROOT / "sql", self.migrations)
         data = str(self.directory / "data")
         self._program("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D", data)
-        options = f"-k {self.directory} -c listen_addresses= -c fsync=off -c max_connections=20"
-        self._program("pg_ctl", "-w", "-D", data, "-o", options, "-l", str(self.directory / "server.log"), "start")
+        self._program("pg_ctl", "-w", "-D", data, "-o", self.OPTIONS % self.directory, "-l", str(self.directory / "server.log"), "start")
+
+    def restart(self) -> None:
+        data = str(self.directory / "data")
+        self._program("pg_ctl", "-w", "-m", "fast", "-D", data, "-o", self.OPTIONS % self.directory,
+                      "-l", str(self.directory / "server.log"), "restart")
 
     def stop(self) -> None:
         if (self.directory / "data" / "postmaster.pid").exists():

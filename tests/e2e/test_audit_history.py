@@ -156,7 +156,6 @@ def old(world: World):
     world.finish(world.begin(1, agency=2, at=moment("2024-01-01")), "failed", 'with "quotes", a \\ and a\nnewline')
     world.made(1, at=moment("2024-02-01"))
     world.made(1)
-    world.owner.rows("update gateway.invoice_requests set created_at = gateway.uuid_time(request_id)")
     world.worker.rows("select gateway.roll_up()")
     return world
 
@@ -194,9 +193,13 @@ def test_unfinished_or_uncounted_months_stay(old: World, tmp_path: Path) -> None
     (late,) = old.begin(1, at=moment("2024-01-20"))
     assert "unfinished" in old.ctl.refusal(1, "retention", "--keep-months", "12", "--to", str(tmp_path))
     old.finish([late])
+    rolling = old.login("invoicegate_worker")
+    rolling.connection.autocommit = False
+    assert rolling.one("select gateway.roll_up()") == 1
     assert "not counted yet" in old.ctl.refusal(1, "retention", "--keep-months", "12", "--to", str(tmp_path))
-    old.worker.rows("select gateway.roll_up()")
+    rolling.connection.rollback()
     assert len(retire(old, tmp_path)) == 2
+    assert old.auditor.one("select sum(created + failed)::int from audit.daily") == 7
 
 
 def test_what_changed_since_its_export_is_not_dropped(old: World) -> None:

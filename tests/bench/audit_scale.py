@@ -1,0 +1,221 @@
+#!/usr/bin/python3
+"""make audit-scale: the audit with a long history, in a private server that is gone afterwards.
+
+    audit_scale.py [--requests 10000000] [--seconds 15]
+
+Each aggregate over a month and each page of a list is asked for warm; the slowest of five answers counts and must stay below
+50 ms, for the auditor and for a dashboard login. Then writers run alone and with eight readers beside them, in turns.
+Results go to standard output; the exit code says whether all is within its bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psycopg2
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+import insert_cost  # noqa: E402
+import load_history  # noqa: E402
+from ctl_database import Ctl, Server  # noqa: E402
+
+BOUND_MS = 50.0
+READERS, WRITERS, BATCH = 8, 2, 64
+PAUSE_S = 1.0  # of a reader between two refreshes: a dashboard that is never left alone
+
+MONTH = "date '{month}' and date '{month}' + 30"
+AGGREGATES = {
+    "days of a month": "select day, mode, currency, sum(created), sum(failed), sum(refused), sum(created_minor) from audit.daily "
+                       f"where day between {MONTH} group by 1, 2, 3 order by 1",
+    "accounts of a month": "select account_id, mode, currency, sum(created), sum(created_minor) from audit.daily "
+                           f"where day between {MONTH} group by 1, 2, 3 order by 4 desc",
+    "this month": "select mode, currency, sum(created), sum(unresolved), sum(created_minor) from audit.daily "
+                  "where day >= date_trunc('month', now()) group by 1, 2",
+    "hours of two days": "select hour, sum(created), sum(failed) from audit.hourly where hour >= timestamptz '{month}' "
+                         "and hour < timestamptz '{month}' + interval '2 days' group by 1 order by 1",
+    "hours of a month, one account": "select hour, currency, sum(created), sum(failed) from audit.hourly "
+                                     "where account_id = '{account}' and hour >= timestamptz '{month}' "
+                                     "and hour < timestamptz '{month}' + interval '30 days' group by 1, 2 order by 1",
+    "failure reasons of a month": f"select reason, state, sum(requests) from audit.failure_reasons where day between {MONTH} group by 1, 2",
+    "latencies of a month": f"select day, account_id, requests, whole_p99_ms, upstream_p95_ms from audit.latency_daily where day between {MONTH}",
+    "latencies of a month, hourly": "select hour, whole_p95_ms, upstream_p95_ms, rest_p95_ms from audit.latency_hourly "
+                                    "where hour >= timestamptz '{month}' and hour < timestamptz '{month}' + interval '7 days'",
+    "unresolved now": "select * from audit.unresolved order by age_s desc",
+}
+LISTS = {
+    "requests of an account": "select * from audit.requests where account_id = '{account}' order by created_at desc limit 50",
+    "requests of an account, a year ago": "select * from audit.requests where account_id = '{account}' and created_at < '{month}' "
+                                          "order by created_at desc limit 50",
+    "requests of a client": "select * from audit.requests where client_id = '{client}' order by created_at desc limit 50",
+    "requests of a moment": "select * from audit.requests where created_at >= '{month}' order by created_at limit 50",
+    "newest requests": "select * from audit.requests order by created_at desc limit 50",
+    "newest by id": "select * from audit.requests order by request_id desc limit 50",
+    "one agency's newest": "select * from audit.requests where agency_id = 3 order by created_at desc limit 50",
+    "a request": "select * from audit.requests where request_id = '{request}'",
+    "a request's story": "select at, what, why from audit.events where request_id = '{request}' order by at",
+    "a request's calls": "select * from audit.upstream_calls where request_id = '{request}' order by started_at",
+    "failed on a day": "select * from audit.requests where state = 'failed' and created_at >= '{month}' "
+                       "and created_at < timestamptz '{month}' + interval '1 day' order by created_at desc limit 50",
+    "slowest calls of an hour": "select * from audit.upstream_calls where request_id >= audit.id_at('{month}') "
+                                "and request_id < audit.id_at(timestamptz '{month}' + interval '1 hour') order by duration_ms desc limit 20",
+    "an invoice": "select * from audit.invoices where invoice_id = '{invoice}'",
+    "a request's invoice": "select * from audit.invoices where request_id = '{request}'",
+    "invoices of an account": "select * from audit.invoices where account_id = '{account}' order by created_at desc limit 50",
+    "invoices of a client": "select * from audit.invoices where client_id = '{client}' order by created_at desc limit 50",
+    "newest invoices": "select * from audit.invoices order by created_at desc limit 50",
+}
+
+
+def connect(server: Server, user: str):
+    connection = psycopg2.connect(server.database("scale").replace("user=postgres", f"user={user}"))
+    connection.autocommit = True
+    return connection
+
+
+def examples(server: Server) -> dict[str, str]:
+    """A month about a year back, and things that are in it."""
+    month = load_history.months_until_now(12)[0]
+    with connect(server, "postgres").cursor() as cursor:
+        cursor.execute("select request_id::text, invoice_id, account_id, client_id from gateway.invoice_requests where state = 'created' "
+                       "and agency_id = 3 and request_id >= gateway.uuid_at(%s) order by request_id limit 1", (month,))
+        request, invoice, account, client = cursor.fetchone()
+    return {"month": f"{month:%Y-%m-%d}", "request": request, "invoice": invoice, "account": account, "client": client}
+
+
+def slowest_ms(cursor, statement: str) -> float:
+    times = []
+    for number in range(7):
+        begun = time.perf_counter()
+        cursor.execute(statement)
+        cursor.fetchall()
+        if number >= 2:
+            times.append((time.perf_counter() - begun) * 1000)
+    return max(times)
+
+
+def measure(server: Server, user: str, known: dict[str, str]) -> float:
+    worst = 0.0
+    print(f"\n{user}: slowest of five, ms")
+    with connect(server, user).cursor() as cursor:
+        for group in (AGGREGATES, LISTS):
+            for name, text in group.items():
+                took = slowest_ms(cursor, text.format(**known))
+                worst = max(worst, took)
+                print(f"  {name:36} {took:7.1f}{'  <-- too slow' if took >= BOUND_MS else ''}", flush=True)
+    return worst
+
+
+class Load:
+    """Writers in batches, a roll-up every two seconds, and readers if asked for."""
+
+    def __init__(self, server: Server, known: dict[str, str]) -> None:
+        self.server, self.known = server, known
+        self.stop = threading.Event()
+        self.requests = [0] * WRITERS
+        self.pages = 0
+        self.number = 0
+        self.lock = threading.Lock()
+
+    def write(self, place: int) -> None:
+        connection = connect(self.server, "postgres")
+        connection.autocommit = False
+        cursor = connection.cursor()
+        while not self.stop.is_set():
+            with self.lock:
+                self.number += 1
+                number = self.number
+            rows = insert_cost.batch_of(number, BATCH)
+            insert_cost.begin(cursor, rows)
+            connection.commit()
+            insert_cost.finish(cursor, rows, number + int(time.time()))
+            connection.commit()
+            self.requests[place] += BATCH
+
+    def roll(self) -> None:
+        cursor = connect(self.server, "invoicegate_worker").cursor()
+        while not self.stop.wait(2.0):
+            cursor.execute("select gateway.roll_up()")
+
+    def read(self, pause_s: float) -> None:
+        cursor = connect(self.server, "invoicegate_auditor").cursor()
+        texts = [text.format(**self.known) for text in (*AGGREGATES.values(), *LISTS.values())]
+        place = 0
+        while not self.stop.wait(pause_s):
+            cursor.execute(texts[place % len(texts)])
+            cursor.fetchall()
+            place += 1
+            self.pages += 1
+
+    def rate(self, seconds: float, readers: int, pause_s: float) -> tuple[float, float]:
+        self.stop.clear()
+        self.requests, self.pages = [0] * WRITERS, 0
+        threads = [threading.Thread(target=self.write, args=(place,)) for place in range(WRITERS)]
+        threads += [threading.Thread(target=self.roll)] + [threading.Thread(target=self.read, args=(pause_s,)) for _ in range(readers)]
+        for thread in threads:
+            thread.start()
+        time.sleep(seconds)
+        self.stop.set()
+        for thread in threads:
+            thread.join()
+        return sum(self.requests) / seconds, self.pages / seconds
+
+
+def writers_beside_readers(server: Server, known: dict[str, str], seconds: float) -> float:
+    """Answers the share that is lost with eight dashboards; the loss with readers that never pause is only told."""
+    connection = connect(server, "postgres")
+    with connection.cursor() as cursor:
+        cursor.execute("select setval(pg_get_serial_sequence('gateway.workers', 'worker_id'), 1, true)")
+        cursor.execute("insert into gateway.api_keys (agency_id, digest, mode, hint) values (1, %s, 'test', 'kkkk')", (insert_cost.DIGEST,))
+        cursor.execute(insert_cost.TENANT)
+    load = Load(server, known)
+    load.rate(3, 0, 1)
+    print("\nwriters, requests/s; pages are the readers'")
+    losses = []
+    for turn in range(3):
+        alone, _ = load.rate(seconds, 0, 1)
+        beside, pages = load.rate(seconds, READERS, PAUSE_S)
+        losses.append(1 - beside / alone)
+        print(f"  alone {alone:6.0f}   with {READERS} readers, a page a second each {beside:6.0f} ({pages:.0f} pages/s): "
+              f"{losses[-1]:+.1%} lost", flush=True)
+    beside, pages = load.rate(seconds, READERS, 0.0)
+    print(f"  with {READERS} readers that never pause {beside:6.0f} ({pages:.0f} pages/s)")
+    return statistics.median(losses)
+
+
+def prepared(server: Server, requests: int) -> None:
+    for setting in ("shared_buffers = '2GB'", "max_wal_size = '8GB'", "checkpoint_timeout = '30min'", "max_connections = 60"):
+        server.sql("postgres", f"alter system set {setting}")
+    server.restart()
+    server.sql("postgres", "create database scale")
+    Ctl(server, "scale").run("migrate", "--sql", str(server.migrations))
+    load_history.load(server.database("scale"), requests, 24, 2)
+    print(f"{requests} requests, {int(server.sql('scale', 'select pg_database_size(current_database())')) / 2**30:.1f} GB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=10_000_000)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    given = parser.parse_args()
+    server = Server()
+    try:
+        server.start()
+        prepared(server, given.requests)
+        known = examples(server)
+        Ctl(server, "scale").run("dashboard-login", "add", "3", "--login", "agency_three")
+        Ctl(server, "scale").run("dashboard-login", "add", "6", "--login", "agency_small")
+        worst = max(measure(server, user, known) for user in ("invoicegate_auditor", "agency_three", "agency_small"))
+        loss = writers_beside_readers(server, known, given.seconds)
+        print(f"\nslowest answer {worst:.1f} ms (bound {BOUND_MS:.0f}), writers lose {loss:.1%} (bound 10 %)")
+        sys.exit(worst >= BOUND_MS or loss > 0.10)
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()
