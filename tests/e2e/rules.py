@@ -24,8 +24,8 @@ from wire import Pending
 
 # The worker's patience, short. No test relies on how long these really are.
 SETTINGS: dict[str, Any] = {
-    "DEADLINE_MS": 3000,
-    "CALL_TIMEOUT_MS": 1000,
+    "DEADLINE_MS": 2500,
+    "CALL_TIMEOUT_MS": 700,
     "CONNECT_TIMEOUT_MS": 1000,
     "LEASE_MS": 1500,
     "LOOKUP_PAUSE_MS": 300,
