@@ -17,6 +17,8 @@
 #include "flow/withdraw.h"
 #include "front/response.h"
 
+#define CREATED_END_S INT64_C(253402300800) /* the year 10000 */
+
 /* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
  * way. */
 void invoice_start(struct job *job)
@@ -99,14 +101,21 @@ static bool customer_is_gone(const struct reply *reply, struct object object)
            text_is(object_text(object, "error.param"), TEXT("customer"));
 }
 
+/* What the upstream calls the invoice's creation, if it is a time that PostgreSQL can hold. */
+static int64_t created_of(struct object object)
+{
+    int64_t created_s;
+    bool sound = object_int64(object, "created", &created_s) && created_s > 0 && created_s < CREATED_END_S;
+    return sound ? created_s : (int64_t)time(NULL);
+}
+
 static void keep_invoice(struct job *job, const struct reply *reply, struct object object)
 {
     job->plan.invoice_id = arena_copy(&job->arena, object_text(object, "id"));
     job->invoice_object = arena_copy(&job->arena, reply->body);
     job->status = arena_copy(&job->arena, object_text(object, "status"));
     job->number = arena_copy(&job->arena, object_text(object, "number"));
-    if (!object_int64(object, "created", &job->created_s))
-        job->created_s = (int64_t)time(NULL);
+    job->created_s = created_of(object);
     if (!object_int64(object, "total", &job->total_minor) &&
         !object_int64(object, "amount_due", &job->total_minor))
         job->total_minor = job->plan.amount_minor;
