@@ -158,6 +158,7 @@ create function gateway.settle_request(p_request_id uuid, p_state text, p_invoic
 as $$
 declare
     v_request gateway.invoice_requests;
+    v_words   text;
 begin
     if p_state not in ('created', 'failed') or (p_state = 'created') <> (p_invoice_id is not null)
        or coalesce(p_by, '') = '' or coalesce(p_why, '') = '' then
@@ -179,7 +180,19 @@ begin
            now(), now()
      where p_state = 'created'
         on conflict do nothing;
-    delete from gateway.idempotency_keys where request_id = p_request_id
+    -- As failed the client's key is free again. What stands must not be made a second time: as created it stays bound.
+    v_words := 'The outcome of this request was settled by an operator: invoice ' || p_invoice_id || ' stands.';
+    update gateway.idempotency_keys
+       set ended_at = now(), http_status = 502,
+           answer = convert_to(case v_request.route
+                               when 'account_invoices' then json_build_object('error', v_words)
+                               else json_build_object('error', json_build_object('type', 'api_error', 'message', v_words))
+                               end::text, 'UTF8')
+     where p_state = 'created' and request_id = p_request_id
+       and (agency_id, account_id, mode, route, idempotency_key)
+         = (v_request.agency_id, v_request.account_id, v_request.mode, v_request.route, v_request.idempotency_key);
+    delete from gateway.idempotency_keys
+     where p_state = 'failed' and request_id = p_request_id
        and (agency_id, account_id, mode, route, idempotency_key)
          = (v_request.agency_id, v_request.account_id, v_request.mode, v_request.route, v_request.idempotency_key);
     insert into gateway.events (subject_id, agency_id, what, why)

@@ -134,7 +134,9 @@ const struct command settle_commands[] = {
     {"settle", NULL, "REQUEST_ID", 1, 1, "end a parked or abandoned request by an operator's word",
      "Look upstream first: failed says that no invoice stands, created which one does. A request that a "
      "living\n"
-     "worker has is refused. Nothing is sent upstream; the client's Idempotency-Key is free again.",
+     "worker has is refused. Nothing is sent upstream. As failed, the client's Idempotency-Key is free "
+     "again; as\n"
+     "created, it is answered from now on that an operator has settled the request and which invoice stands.",
      options,
      "  invoicegatectl settle 01951d3e-7c1a-7000-8000-0242ac120002 --as failed --by 'Ada King' \\\n"
      "      --why 'no invoice with this request in its metadata'\n"
