@@ -48,7 +48,8 @@ grant select on gateway.caller, gateway.upstreams, gateway.work, gateway.workers
 grant select (agency_id, key_id, mode, name, hint, accounts, routes, created_at, expires_at, revoked_at, last_used_at)
    on gateway.api_keys to invoicegate_reader;
 
--- A span, so that an index on agency_id serves both kinds of askers.
+-- A span, so that an index on agency_id serves both kinds of askers. Its end is a comparison of rows because the planner
+-- takes two plain ones for a narrow range, and then sorts where an index has the order of the list already.
 create function gateway.show_own_agency(p_table text) returns void
     language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
@@ -56,7 +57,7 @@ begin
     execute format('alter table gateway.%I enable row level security', p_table);
     execute format('create policy own_agency on gateway.%I for select to invoicegate_reader '
                    'using (agency_id >= (select first_agency from gateway.caller) '
-                   '       and agency_id <= (select last_agency from gateway.caller))', p_table);
+                   '       and (agency_id, 0) <= ((select last_agency from gateway.caller), 0))', p_table);
 end
 $$;
 
@@ -229,7 +230,7 @@ select request_id, created_at, finished_at, agency_id, account_id, client_id, pr
   from gateway.invoice_requests;
 
 comment on view audit.requests is 'Every wish for an invoice that came with a valid key: one row, from its intent to its end.';
-comment on column audit.requests.request_id is 'UUID version 7, made by the gateway; the Request-Id of the answer; ordered by time (audit.id_at).';
+comment on column audit.requests.request_id is 'UUID version 7, made by the gateway; the Request-Id of the answer; ordered by time (audit.id_at). Lists of one agency are quicker in the order of created_at.';
 comment on column audit.requests.created_at is 'When the intent was committed.';
 comment on column audit.requests.finished_at is 'When the request reached created, failed or refused; null while open or unresolved.';
 comment on column audit.requests.agency_id is 'The agency whose key was used.';

@@ -54,13 +54,12 @@ create table gateway.latency_hourly (
 create table gateway.latency_daily (
     day           date not null,
     agency_id     bigint not null,
-    account_id    text not null,
     mode          text not null,
     bucket        smallint not null,
     whole         bigint not null,
     upstream      bigint not null,
     rest          bigint not null,
-    primary key (day, agency_id, account_id, mode, bucket)
+    primary key (day, agency_id, mode, bucket)
 ) with (fillfactor = 70);
 
 create function gateway.latency_bucket(p_ms double precision) returns smallint
@@ -101,12 +100,12 @@ begin
             on conflict (day, agency_id, account_id, mode, currency, state, reason) do update
            set requests = d.requests + excluded.requests, amount_minor = d.amount_minor + excluded.amount_minor
     ), took as materialized (
-        select hour, day, agency_id, account_id, mode, gateway.latency_bucket(took_ms) as bucket, 1 as whole,
+        select hour, day, agency_id, mode, gateway.latency_bucket(took_ms) as bucket, 1 as whole,
                0 as upstream, 0 as rest
           from ended
          where state = 'created' and took_ms is not null
          union all
-        select hour, day, agency_id, account_id, mode, share.bucket, 0, share.upstream, share.rest
+        select hour, day, agency_id, mode, share.bucket, 0, share.upstream, share.rest
           from (select * from ended where state = 'created' and took_ms is not null and place <= p_sample offset 0) e
          cross join lateral (select coalesce(sum(c.duration_ms), 0) as ms
                                from gateway.upstream_calls c
@@ -123,10 +122,10 @@ begin
            set whole = h.whole + excluded.whole, upstream = h.upstream + excluded.upstream, rest = h.rest + excluded.rest
     ), took_by_day as (
         insert into gateway.latency_daily as d
-        select day, agency_id, account_id, mode, bucket, sum(whole), sum(upstream), sum(rest)
+        select day, agency_id, mode, bucket, sum(whole), sum(upstream), sum(rest)
           from took
-         group by 1, 2, 3, 4, 5
-            on conflict (day, agency_id, account_id, mode, bucket) do update
+         group by 1, 2, 3, 4
+            on conflict (day, agency_id, mode, bucket) do update
            set whole = d.whole + excluded.whole, upstream = d.upstream + excluded.upstream, rest = d.rest + excluded.rest
     )
     select count(*) into v_counted from ended;
@@ -333,7 +332,7 @@ comment on column audit.failure_reasons.requests is 'How many.';
 comment on column audit.failure_reasons.amount_minor is 'The sum of their amounts as planned, where known, in the smallest unit.';
 
 create view audit.latency_daily as
-select day, agency_id, account_id, mode, max(whole_all)::bigint as requests,
+select day, agency_id, mode, max(whole_all)::bigint as requests,
        min(ms) filter (where whole_so_far >= 0.5 * whole_all)::integer as whole_p50_ms,
        min(ms) filter (where whole_so_far >= 0.95 * whole_all)::integer as whole_p95_ms,
        min(ms) filter (where whole_so_far >= 0.99 * whole_all)::integer as whole_p99_ms,
@@ -343,21 +342,20 @@ select day, agency_id, account_id, mode, max(whole_all)::bigint as requests,
        min(ms) filter (where rest_so_far >= 0.5 * rest_all)::integer as rest_p50_ms,
        min(ms) filter (where rest_so_far >= 0.95 * rest_all)::integer as rest_p95_ms,
        min(ms) filter (where rest_so_far >= 0.99 * rest_all)::integer as rest_p99_ms
-  from (select day, agency_id, account_id, mode, ceil(2 ^ (bucket / 4.0)) as ms,
+  from (select day, agency_id, mode, ceil(2 ^ (bucket / 4.0)) as ms,
                sum(whole) over so_far as whole_so_far,
                sum(upstream) over so_far as upstream_so_far,
                sum(rest) over so_far as rest_so_far,
-               sum(whole) over (partition by day, agency_id, account_id, mode) as whole_all,
-               sum(upstream) over (partition by day, agency_id, account_id, mode) as upstream_all,
-               sum(rest) over (partition by day, agency_id, account_id, mode) as rest_all
+               sum(whole) over (partition by day, agency_id, mode) as whole_all,
+               sum(upstream) over (partition by day, agency_id, mode) as upstream_all,
+               sum(rest) over (partition by day, agency_id, mode) as rest_all
           from gateway.latency_daily
-        window so_far as (partition by day, agency_id, account_id, mode order by bucket)) counted
- group by day, agency_id, account_id, mode;
+        window so_far as (partition by day, agency_id, mode order by bucket)) counted
+ group by day, agency_id, mode;
 
-comment on view audit.latency_daily is 'How long created requests took, per day (UTC), account and mode. Some seconds behind.';
+comment on view audit.latency_daily is 'How long created requests took, per day (UTC), agency and mode. Some seconds behind.';
 comment on column audit.latency_daily.day is 'The day of the intent, in UTC.';
 comment on column audit.latency_daily.agency_id is 'The agency.';
-comment on column audit.latency_daily.account_id is 'The connected account, as the upstream names it.';
 comment on column audit.latency_daily.mode is 'live or test.';
 comment on column audit.latency_daily.requests is 'How many created requests this is about.';
 comment on column audit.latency_daily.whole_p50_ms is 'From intent to end: 50 % took at most so many milliseconds (to about a fifth).';
@@ -408,13 +406,12 @@ comment on column audit.latency_hourly.rest_p95_ms is 'In the database and the g
 comment on column audit.latency_hourly.rest_p99_ms is 'In the database and the gateway itself: 99 % took at most so many milliseconds (to about a fifth).';
 
 create view audit.latency_histogram as
-select day, agency_id, account_id, mode, ceil(2 ^ (bucket / 4.0))::integer as at_most_ms, whole, upstream, rest
+select day, agency_id, mode, ceil(2 ^ (bucket / 4.0))::integer as at_most_ms, whole, upstream, rest
   from gateway.latency_daily;
 
 comment on view audit.latency_histogram is 'The counts that audit.latency_daily is made of, to be added up over other spans.';
 comment on column audit.latency_histogram.day is 'The day of the intent, in UTC.';
 comment on column audit.latency_histogram.agency_id is 'The agency.';
-comment on column audit.latency_histogram.account_id is 'The connected account, as the upstream names it.';
 comment on column audit.latency_histogram.mode is 'live or test.';
 comment on column audit.latency_histogram.at_most_ms is 'The bucket: so many milliseconds at most, and more than the bucket before.';
 comment on column audit.latency_histogram.whole is 'Created requests that took so long from intent to end.';
