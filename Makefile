@@ -187,7 +187,7 @@ $(BUILD)/prefix: always
 
 # ---- checks
 
-.PHONY: check check-slow check-deps bench bare bare-install unit unit-run e2e crashes chaos format format-check includes shellcheck
+.PHONY: check check-slow check-deps bench audit-scale bare bare-install unit unit-run e2e crashes chaos format format-check includes shellcheck
 STAGE = @printf '\n== %s\n'
 
 check: ## all quick checks: build, format, rules, unit and end-to-end tests
@@ -223,6 +223,11 @@ bench: ## invoices/s, latencies, CPU time and memory under load (QUICK=1, WORKER
 	@tests/stack/deps.sh tests/bench/packages
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(PYTHON) tests/bench/bench.py
+
+audit-scale: ## the audit with a long history: answers, readers beside writers (REQUESTS=10000000, 25 GB)
+	@tests/stack/deps.sh tests/bench/packages
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@INVOICEGATE_BUILD=$(BUILD) $(PYTHON) tests/bench/audit_scale.py $(if $(REQUESTS),--requests $(REQUESTS))
 
 bare: ## make demo on a bare Debian 12 in a directory (root only; CHECK=1 runs make check there, too)
 	@tests/stack/deps.sh tests/bare/packages
