@@ -227,7 +227,7 @@ bench: ## invoices/s, latencies, CPU time and memory under load (QUICK=1, WORKER
 audit-scale: ## the audit with a long history: answers, readers beside writers (REQUESTS=10000000, 25 GB)
 	@tests/stack/deps.sh tests/bench/packages
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@INVOICEGATE_BUILD=$(BUILD) $(PYTHON) tests/bench/audit_scale.py $(if $(REQUESTS),--requests $(REQUESTS))
+	@INVOICEGATE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/audit_scale.py $(if $(REQUESTS),--requests $(REQUESTS))
 
 bare: ## make demo on a bare Debian 12 in a directory (root only; CHECK=1 runs make check there, too)
 	@tests/stack/deps.sh tests/bare/packages
