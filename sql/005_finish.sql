@@ -42,6 +42,11 @@ begin
     )
     select item.ord::integer, case when noted.ord is null then 'stale' else 'go' end
       from item left join noted on noted.ord = item.ord;
+    perform gateway.record_late_invoice(p_worker, i.request_id, i.invoice_id, null, null, null, null, null, null)
+       from unnest(p_request_id, p_fence, p_invoice_id) as i (request_id, fence, invoice_id)
+      where i.invoice_id is not null
+        and not exists (select from gateway.work w
+                         where w.request_id = i.request_id and w.worker_id = p_worker and w.fence = i.fence);
 end
 $$;
 
@@ -133,44 +138,80 @@ begin
 end
 $$;
 
+-- An invoice that an overtaken worker reports is in the books in any case. If its request has ended failed meanwhile,
+-- nobody was to find one: the request opens again, held by nobody, and whoever takes it up deletes the draft.
+create function gateway.record_late_invoice(
+    p_worker bigint, p_request_id uuid, p_invoice_id text, p_status text, p_number text, p_amount_minor bigint,
+    p_currency text, p_created_s bigint, p_object bytea) returns void
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_request gateway.invoice_requests;
+    v_is_new  boolean;
+begin
+    select * into v_request from gateway.invoice_requests where request_id = p_request_id for update;
+    insert into gateway.invoices (agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id,
+                                  customer_id, status, number, amount_minor, currency, created_at, refreshed_at, object)
+    values (v_request.agency_id, v_request.account_id, v_request.mode, v_request.upstream_id, p_invoice_id, p_request_id,
+            v_request.client_id, v_request.customer_id, p_status, p_number, p_amount_minor, p_currency,
+            coalesce(to_timestamp(p_created_s), now()), now(), p_object)
+        on conflict do nothing;
+    v_is_new := found;
+    insert into gateway.events (subject_id, agency_id, worker_id, what, why)
+    values (p_request_id, v_request.agency_id, p_worker, 'late_invoice', p_invoice_id);
+    if not v_is_new or p_status = 'deleted' or v_request.state <> 'failed' then
+        return;
+    end if;
+    update gateway.invoice_requests
+       set state = 'open', invoice_id = p_invoice_id, finished_at = null, finished_fence = null
+     where request_id = p_request_id;
+    insert into gateway.work (request_id, worker_id, fence, doing, due_at)
+    values (p_request_id, 0, coalesce(v_request.finished_fence, 1) + 1, 'delete', now());
+    insert into gateway.events (subject_id, agency_id, worker_id, what, why)
+    values (p_request_id, v_request.agency_id, p_worker, 'reopened', 'the draft of a failed request has shown up');
+    insert into gateway.tallies (request_id, begun_at, agency_id, amount_minor, requests, account_id, mode, currency,
+                                 state, reason)
+    values (p_request_id, v_request.created_at, v_request.agency_id, -coalesce(v_request.amount_minor, 0), -1,
+            v_request.account_id, v_request.mode, coalesce(v_request.currency, ''), 'failed',
+            coalesce(v_request.reason, ''));
+end
+$$;
+
 -- The members of a finish that did not hold their request any more: run again after a commit whose answer was lost, or
--- overtaken. The invoice that an overtaken worker reports is recorded all the same.
+-- overtaken.
 create function gateway.finish_late(
     p_worker bigint, p_done integer[], p_request_id uuid[], p_fence integer[], p_state text[], p_invoice_id text[],
     p_status text[], p_number text[], p_amount_minor bigint[], p_currency text[], p_created_s bigint[],
     p_object bytea[])
     returns table (ord integer, verdict text, state text, http_status integer)
-    language sql volatile security definer set search_path = pg_catalog, pg_temp
-    begin atomic
-        with late as (
-            select i.*, r.request_id is not null as found, r.agency_id, r.account_id, r.mode, r.upstream_id, r.client_id,
-                   r.customer_id, r.state as state_now, r.http_status,
-                   coalesce(r.state = i.state and r.finished_fence = i.fence, false) as same
-              from unnest(p_request_id, p_fence, p_state, p_invoice_id, p_status, p_number, p_amount_minor,
-                          p_currency, p_created_s, p_object) with ordinality
-                as i (request_id, fence, state, invoice_id, status, number, amount_minor, currency, created_s, object,
-                      ord)
-              left join gateway.invoice_requests r on r.request_id = i.request_id
-             where i.ord <> all (coalesce(p_done, '{}'))
-        ), made as (
-            insert into gateway.invoices (agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id,
-                   customer_id, status, number, amount_minor, currency, created_at, refreshed_at, object)
-            select agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id, customer_id, status,
-                   number, amount_minor, currency, coalesce(to_timestamp(created_s), now()), now(), object
-              from late
-             where found and not same and invoice_id is not null
-             order by 1, 2, 3, 4, 5
-                on conflict do nothing
-        ), history as (
-            insert into gateway.events (subject_id, agency_id, worker_id, what, why)
-            select request_id, agency_id, p_worker, 'late_invoice', invoice_id
-              from late
-             where found and not same and invoice_id is not null
-        )
-        select ord::integer, case when same then 'done' when found then 'stale' else 'missing' end, state_now,
-               http_status
-          from late;
-    end;
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_late record;
+begin
+    for v_late in
+        select i.*, r.request_id is not null as known, r.state as state_now, r.http_status as status_told,
+               coalesce(r.state = i.state and r.finished_fence = i.fence, false) as same
+          from unnest(p_request_id, p_fence, p_state, p_invoice_id, p_status, p_number, p_amount_minor, p_currency,
+                      p_created_s, p_object) with ordinality
+            as i (request_id, fence, state, invoice_id, status, number, amount_minor, currency, created_s, object, ord)
+          left join gateway.invoice_requests r on r.request_id = i.request_id
+         where i.ord <> all (coalesce(p_done, '{}'))
+         order by i.request_id
+    loop
+        if v_late.known and not v_late.same and v_late.invoice_id is not null then
+            perform gateway.record_late_invoice(
+                        p_worker, v_late.request_id, v_late.invoice_id, v_late.status, v_late.number,
+                        v_late.amount_minor, v_late.currency, v_late.created_s, v_late.object);
+        end if;
+        ord := v_late.ord;
+        verdict := case when v_late.same then 'done' when v_late.known then 'stale' else 'missing' end;
+        state := v_late.state_now;
+        http_status := v_late.status_told;
+        return next;
+    end loop;
+end
+$$;
 
 -- Opens a request again that ended as created while its client left without hearing of it: it has no key to ask for it
 -- again, so its draft shall be deleted. The fence is raised; run again, it changes nothing.
