@@ -6,6 +6,12 @@
 
 set role invoicegate_owner;
 
+-- Whether a request is a wish for an invoice. The other routes act on one that is there: counts are not about them.
+create function gateway.makes_invoice(p_route text) returns boolean
+    language sql immutable parallel safe
+    return p_route in ('account_invoices', 'invoices');
+grant execute on function gateway.makes_invoice to invoicegate_reader;
+
 -- A worker process introduces itself: it gets its number and hears what the durability promise depends on.
 create function gateway.hello(p_host text, p_pid integer, p_build text, p_recipe smallint, p_url text, p_platform text,
                               p_live boolean, p_test boolean, p_lease_ms integer)
@@ -65,7 +71,9 @@ create type gateway.begin_verdict as (
     auto_advance        boolean,
     days_until_due      integer,
     original_request    uuid,     -- of a replay
-    answer              bytea     -- of a replay
+    answer              bytea,    -- of a replay
+    account_id          text,     -- the account that it is about: what was named, or the agency's default
+    client_id           text      -- whose customer it is, where that is known
 );
 
 -- What became of a request whose begin was committed earlier (or the same begin, run again).
@@ -76,7 +84,8 @@ create function gateway.begun_before(p_worker bigint, p_request_id uuid) returns
                case when w.worker_id = p_worker then 'go' when r.state = 'refused' then 'refused' else 'stale' end,
                r.http_status, r.reason, r.agency_id, r.mode, r.planned_at is not null, r.generation,
                r.customer_generation, coalesce(r.customer_id, c.customer_id), c.name, c.email, r.price_id,
-               r.amount_minor, r.currency, r.auto_advance, r.days_until_due, null::uuid, null::bytea
+               r.amount_minor, r.currency, r.auto_advance, r.days_until_due, null::uuid, null::bytea, r.account_id,
+               r.client_id
           from gateway.invoice_requests r
           left join gateway.work w using (request_id)
           left join gateway.customers c
@@ -85,14 +94,28 @@ create function gateway.begun_before(p_worker bigint, p_request_id uuid) returns
          where r.request_id = p_request_id;
     end;
 
+-- Accounts as they count: where a caller of the upstream's own interface names none, its agency's default one.
+create function gateway.effective_accounts(p_key_digest bytea[], p_account_id text[]) returns text[]
+    language sql stable security definer set search_path = pg_catalog, pg_temp
+    begin atomic
+        select array_agg(coalesce(i.account_id, a.account_id) order by i.ord)
+          from unnest(p_key_digest, p_account_id) with ordinality as i (key_digest, account_id, ord)
+          left join gateway.api_keys k on k.digest = i.key_digest and i.account_id is null
+          left join gateway.accounts a on a.agency_id = k.agency_id and a.is_default;
+    end;
+
 -- Authenticates, resolves, refuses or freezes, and records the intent, in one commit.
+-- Route account_invoices asks for an invoice for a client and a product; the other routes are calls of the upstream's own
+-- interface: p_form is sent as it is, p_invoice_id is the invoice that an act is about, p_api_version the caller's wish.
 -- The order of the refusals is the order of the branches below. Refusals of strangers are not stored.
 -- p_again: this batch of one may have been committed before.
 create function gateway.begin_invoices(
     p_worker bigint, p_again boolean, p_version text, p_request_id uuid[], p_key_digest bytea[], p_route text[],
     p_account_id text[], p_client_id text[], p_product_id text[], p_collection_method text[], p_days_until_due integer[],
     p_idempotency_key text[], p_fingerprint bytea[], p_refusal_status integer[], p_refusal_reason text[],
-    p_refusal_detail text[]) returns setof gateway.begin_verdict
+    p_refusal_detail text[], p_customer_id text[] default null, p_form bytea[] default null,
+    p_invoice_id text[] default null, p_api_version text[] default null)
+    returns setof gateway.begin_verdict
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
     set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off
     set enable_bitmapscan = off
@@ -120,6 +143,10 @@ begin
     select live_upstream, test_upstream, recipe into strict v_live, v_test, v_recipe
       from gateway.workers where worker_id = p_worker;
 
+    if array_position(p_account_id, null) is not null then
+        p_account_id := gateway.effective_accounts(p_key_digest, p_account_id);
+    end if;
+
     -- An idempotency key's scope is locked before it is looked at, in key order, without waiting for anybody.
     select array_agg(locked order by ord) into v_locked
       from (select ord, pg_try_advisory_xact_lock(scope) as locked
@@ -133,11 +160,13 @@ begin
         select *
           from unnest(p_request_id, p_key_digest, p_route, p_account_id, p_client_id, p_product_id,
                       p_collection_method, p_days_until_due, p_idempotency_key, p_fingerprint, p_refusal_status,
-                      p_refusal_reason, p_refusal_detail) with ordinality
+                      p_refusal_reason, p_refusal_detail, p_customer_id, p_form, p_invoice_id, p_api_version)
+               with ordinality
             as i (request_id, key_digest, route, account_id, client_id, product_id, collection_method, days_until_due,
-                  idempotency_key, fingerprint, refusal_status, refusal_reason, refusal_detail, ord)
+                  idempotency_key, fingerprint, refusal_status, refusal_reason, refusal_detail, named_customer, form,
+                  invoice_id, api_version, ord)
     ), known as (
-        select i.*, k.agency_id, k.key_id, k.mode, k.accounts, k.routes,
+        select i.*, i.route = 'account_invoices' as plain, k.agency_id, k.key_id, k.mode, k.accounts, k.routes,
                case k.mode when 'live' then v_live when 'test' then v_test end as upstream_id,
                a.account_id is not null as account_known, a.auto_advance,
                c.client_id is not null as client_known
@@ -155,6 +184,9 @@ begin
                p.price_id, pr.unit_amount_minor, pr.currency,
                ik.request_id as earlier_request, ik.fingerprint as earlier_fingerprint, ik.ended_at,
                ik.http_status as earlier_status, ik.answer,
+               coalesce(v.client_id, own.client_id, n.client_id) as owner_id,
+               coalesce(v.customer_id, n.named_customer) as their_customer,
+               n.invoice_id is null or v.invoice_id is not null as invoice_known,
                n.idempotency_key is not null
                and row_number() over (partition by n.agency_id, n.account_id, n.mode, n.route, n.idempotency_key
                                       order by n.ord) > 1 as repeated
@@ -172,6 +204,15 @@ begin
                    and cu.upstream_id = n.upstream_id
                  order by cu.generation desc
                  limit 1) cu on n.client_known
+          left join lateral (
+                select o.client_id
+                  from gateway.customers o
+                 where o.agency_id = n.agency_id and o.account_id = n.account_id and o.customer_id = n.named_customer
+                   and o.upstream_id = n.upstream_id
+                 limit 1) own on n.named_customer is not null
+          left join gateway.invoices v
+            on v.invoice_id = n.invoice_id and v.agency_id = n.agency_id and v.account_id = n.account_id
+           and v.mode = n.mode and v.upstream_id = n.upstream_id and v.status is distinct from 'deleted'
           left join gateway.products p
             on p.agency_id = n.agency_id and p.account_id = n.account_id and p.upstream_id = n.upstream_id
            and p.product_id = n.product_id and p.fetched_at > clock_timestamp() - interval '60 s'
@@ -193,7 +234,10 @@ begin
                     when r.earlier_request is not null and r.ended_at is null then 'in_flight'
                     when r.earlier_request is not null then 'replay'
                     when r.repeated then 'in_flight'
+                    when r.account_id is null then 'no_default_account'
                     when not r.account_known then 'account_unknown'
+                    when not r.invoice_known then 'invoice_unknown'
+                    when not r.plain then null
                     when not r.client_known then 'client_unknown'
                     when r.admin_name is null then 'no_admin_member'
                     when r.collection_method = 'send_invoice' and r.admin_email is null then 'admin_without_email'
@@ -201,43 +245,49 @@ begin
           from resolved r
     ), decided as (
         select j.*, j.reason is null as go,
-               j.reason is null
+               j.plain and j.reason is null
                and (j.customer_generation is null
                     or j.collection_method = 'send_invoice' and j.customer_email is null) as customer_missing,
+               case when j.reason = 'key_reused' and not j.plain then 400 else
                case j.reason
                     when 'key_invalid' then 401
                     when 'mode_not_served' then 403
                     when 'out_of_scope' then 403
                     when 'in_flight' then 409
                     when 'key_reused' then 422
+                    when 'no_default_account' then 400
                     when 'account_unknown' then 404
+                    when 'invoice_unknown' then 404
                     when 'client_unknown' then 404
                     when 'no_admin_member' then 400
                     when 'admin_without_email' then 400
                     when 'replay' then j.earlier_status
                     else nullif(j.refusal_status, 0)
-               end as http_status
+               end end as http_status
           from judged j
     ), frozen as (
         select d.*,
                case when d.customer_missing then coalesce(d.customer_generation, 0) + 1
                     else d.customer_generation end as frozen_generation,
-               case when not d.customer_missing then d.customer_id end as frozen_customer,
-               d.go and not d.customer_missing and d.customer_id is not null and d.currency is not null as planned
+               case when not d.plain then d.their_customer
+                    when not d.customer_missing then d.customer_id end as frozen_customer,
+               d.go and (not d.plain
+                         or not d.customer_missing and d.customer_id is not null and d.currency is not null) as planned
           from decided d
     ), intent as (
         insert into gateway.invoice_requests (
                request_id, agency_id, key_id, route, mode, upstream_id, account_id, client_id, product_id,
                collection_method, days_until_due, idempotency_key, fingerprint, created_at, recipe, upstream_version,
-               customer_generation, customer_id, price_id, amount_minor, currency, auto_advance, planned_at,
-               state, reason, detail, http_status, finished_at)
-        select request_id, agency_id, key_id, route, mode, upstream_id, account_id, client_id, product_id,
-               collection_method, days_until_due, idempotency_key, fingerprint, now(), v_recipe, p_version,
+               customer_generation, customer_id, price_id, amount_minor, currency, auto_advance, form, planned_at,
+               state, reason, detail, http_status, invoice_id, finished_at)
+        select request_id, agency_id, key_id, route, mode, upstream_id, coalesce(account_id, ''), owner_id, product_id,
+               collection_method, days_until_due, idempotency_key, fingerprint, now(), v_recipe,
+               coalesce(api_version, p_version),
                case when go then frozen_generation end, case when go then frozen_customer end,
                case when go then price_id end, case when go then unit_amount_minor end, case when go then currency end,
-               coalesce(go and auto_advance, false), case when planned then now() end,
+               coalesce(go and plain and auto_advance, false), form, case when planned then now() end,
                case when go then 'open' else 'refused' end, reason, refusal_detail, http_status,
-               case when not go then now() end
+               case when go then invoice_id end, case when not go then now() end
           from frozen
          where go or reason not in ('key_invalid', 'mode_not_served', 'in_flight', 'replay')
     ), hold as (
@@ -256,9 +306,10 @@ begin
     ), counted as (
         insert into gateway.tallies (request_id, begun_at, agency_id, amount_minor, account_id, mode, currency, state,
                                      reason)
-        select request_id, now(), agency_id, 0, account_id, mode, '', 'refused', reason
+        select request_id, now(), agency_id, 0, coalesce(account_id, ''), mode, '', 'refused', reason
           from frozen
-         where not go and reason not in ('key_invalid', 'mode_not_served', 'in_flight', 'replay')
+         where not go and gateway.makes_invoice(route)
+           and reason not in ('key_invalid', 'mode_not_served', 'in_flight', 'replay')
     )
     select array_agg(row (
                ord, case when go then 'go'
@@ -269,9 +320,9 @@ begin
                http_status, reason, agency_id, mode, planned, 1, frozen_generation, frozen_customer,
                case when customer_missing then admin_name else customer_name end,
                case when customer_missing then admin_email else customer_email end,
-               price_id, unit_amount_minor, currency, auto_advance, days_until_due,
+               price_id, unit_amount_minor, currency, plain and auto_advance, days_until_due,
                case when reason = 'replay' then earlier_request end,
-               case when reason = 'replay' then answer end)::gateway.begin_verdict order by ord),
+               case when reason = 'replay' then answer end, account_id, owner_id)::gateway.begin_verdict order by ord),
            bool_or(customer_missing)
       into v_verdicts, v_missing
       from frozen;
@@ -297,7 +348,7 @@ begin
            agency_id, p_client_id[ord], p_account_id[ord], case mode when 'live' then p_live else p_test end,
            customer_generation, p_recipe, customer_name, customer_email
       from unnest(p_verdicts)
-     where verdict = 'go' and customer_id is null
+     where verdict = 'go' and customer_id is null and customer_generation is not null
      order by 1, 2, 3, 4, 5
         on conflict do nothing;
     -- A new statement sees what others committed meanwhile.
@@ -305,7 +356,8 @@ begin
                v.ord, v.verdict, v.http_status, v.reason, v.agency_id, v.mode, v.planned, v.generation,
                v.customer_generation, coalesce(v.customer_id, c.customer_id), coalesce(c.name, v.customer_name),
                case when c.name is null then v.customer_email else c.email end, v.price_id, v.amount_minor,
-               v.currency, v.auto_advance, v.days_until_due, v.original_request, v.answer)::gateway.begin_verdict
+               v.currency, v.auto_advance, v.days_until_due, v.original_request, v.answer, v.account_id,
+               v.client_id)::gateway.begin_verdict
                      order by v.ord)
       into v_frozen
       from unnest(p_verdicts) v

@@ -81,13 +81,14 @@ begin
         update gateway.invoice_requests r
            set state = h.state, reason = h.reason, detail = h.detail,
                http_status = coalesce(r.http_status, h.http_status),
-               invoice_id = coalesce(h.invoice_id, r.invoice_id), finished_at = now(), finished_fence = h.fence
+               invoice_id = coalesce(h.invoice_id, r.invoice_id), finished_at = now(), finished_fence = h.fence,
+               amount_minor = coalesce(r.amount_minor, h.amount_minor), currency = coalesce(r.currency, h.currency)
           from held h
          where r.request_id = h.request_id and r.request_id between v_first and v_last
         returning h.request_id, h.state, h.reason, h.http_status, h.invoice_id, h.status, h.number, h.amount_minor,
                   h.currency, h.created_s, h.object, h.pin, h.answer, h.ord, r.agency_id, r.account_id, r.mode,
                   r.route, r.upstream_id, r.client_id, r.customer_id, r.idempotency_key, r.created_at as begun_at,
-                  r.amount_minor as planned_minor, r.currency as planned_currency
+                  r.amount_minor as planned_minor, r.currency as planned_currency, r.invoice_id as about_id
     ), counted as (
         insert into gateway.tallies (request_id, begun_at, agency_id, amount_minor, took_ms, account_id, mode, currency,
                                      state, reason)
@@ -96,19 +97,29 @@ begin
                coalesce(e.planned_currency, ''), e.state,
                case when e.state = 'created' then '' else coalesce(e.reason, '') end
           from ended e
+         where gateway.makes_invoice(e.route)
     ), made as (
         insert into gateway.invoices as v (agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id,
                customer_id, status, number, amount_minor, currency, created_at, refreshed_at, object)
-        select e.agency_id, e.account_id, e.mode, e.upstream_id, e.invoice_id, e.request_id, e.client_id,
+        select distinct on (1, 2, 3, 4, 5)
+               e.agency_id, e.account_id, e.mode, e.upstream_id, e.invoice_id, e.request_id, e.client_id,
                e.customer_id, e.status, e.number, e.amount_minor, e.currency,
                coalesce(to_timestamp(e.created_s), now()), now(), e.object
           from ended e
          where e.invoice_id is not null
-         order by 1, 2, 3, 4, 5
+         order by 1, 2, 3, 4, 5, e.request_id desc
             on conflict (agency_id, account_id, mode, upstream_id, invoice_id) do update
            set status = excluded.status, number = excluded.number, amount_minor = excluded.amount_minor,
                currency = excluded.currency, refreshed_at = excluded.refreshed_at,
                object = coalesce(excluded.object, v.object)
+    ), touched as (
+        -- An item changed an invoice that the answer does not show: it is looked at before it is told again.
+        update gateway.invoices v
+           set refreshed_at = 'epoch'
+          from ended e
+         where e.route = 'invoiceitems' and e.state = 'created' and e.about_id is not null
+           and v.invoice_id = e.about_id and v.agency_id = e.agency_id and v.account_id = e.account_id
+           and v.mode = e.mode and v.upstream_id = e.upstream_id
     ), pinned as (
         update gateway.idempotency_keys k
            set ended_at = now(), http_status = e.http_status, answer = e.answer
@@ -124,7 +135,10 @@ begin
            and k.idempotency_key = e.idempotency_key and k.request_id = e.request_id
     ), history as (
         insert into gateway.events (subject_id, agency_id, worker_id, what, why)
-        select e.request_id, e.agency_id, p_worker, e.state, e.reason from ended e
+        select e.request_id, e.agency_id, p_worker,
+               case when e.state = 'created' and not gateway.makes_invoice(e.route) then 'done' else e.state end,
+               e.reason
+          from ended e
     )
     select array_agg(e.ord::integer) into v_done from ended e;
 

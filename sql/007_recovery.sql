@@ -13,7 +13,7 @@ create function gateway.take_over(p_worker bigint, p_again boolean, p_lapsed boo
                    idempotency_key text, planned boolean, generation integer, customer_generation integer,
                    customer_id text, customer_name text, customer_email text, price_id text, amount_minor bigint,
                    currency text, auto_advance boolean, invoice_id text, reason text, created_s bigint, old boolean,
-                   upstream_version text)
+                   upstream_version text, route text, form bytea)
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -61,7 +61,7 @@ begin
            r.collection_method, r.days_until_due, r.idempotency_key, r.planned_at is not null, r.generation,
            r.customer_generation, coalesce(r.customer_id, c.customer_id), c.name, c.email, r.price_id,
            r.amount_minor, r.currency, r.auto_advance, r.invoice_id, r.reason, extract(epoch from r.created_at)::bigint,
-           r.created_at < now() - interval '20 hours', r.upstream_version
+           r.created_at < now() - interval '20 hours', r.upstream_version, r.route, r.form
       from (select request_id, fence, doing from taken
              union all
             select request_id, fence, doing from gateway.work where p_again and worker_id = p_worker) t
@@ -113,7 +113,7 @@ create function gateway.restore_request(
     p_worker bigint, p_request_id uuid, p_fence integer, p_agency_id bigint, p_mode text, p_route text,
     p_account_id text, p_client_id text, p_product_id text, p_collection_method text, p_days_until_due integer,
     p_idempotency_key text, p_fingerprint bytea, p_version text, p_generation integer, p_customer_id text,
-    p_price_id text, p_amount_minor bigint, p_currency text)
+    p_price_id text, p_amount_minor bigint, p_currency text, p_form bytea, p_invoice_id text)
     returns table (ord integer, verdict text)
     language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -127,10 +127,11 @@ begin
     insert into gateway.invoice_requests (
            request_id, agency_id, route, mode, upstream_id, account_id, client_id, product_id, collection_method,
            days_until_due, idempotency_key, fingerprint, created_at, recipe, upstream_version, generation,
-           customer_id, price_id, amount_minor, currency, planned_at, state)
+           customer_id, price_id, amount_minor, currency, form, invoice_id, planned_at, state)
     values (p_request_id, p_agency_id, p_route, p_mode, v_upstream, p_account_id, p_client_id, p_product_id,
             p_collection_method, p_days_until_due, p_idempotency_key, p_fingerprint, gateway.uuid_time(p_request_id),
-            v_recipe, p_version, p_generation, p_customer_id, p_price_id, p_amount_minor, p_currency, now(), 'open')
+            v_recipe, p_version, p_generation, p_customer_id, p_price_id, p_amount_minor,
+            p_currency, p_form, p_invoice_id, now(), 'open')
         on conflict do nothing;
     if found then
         insert into gateway.work (request_id, worker_id, fence) values (p_request_id, p_worker, p_fence)
@@ -201,7 +202,7 @@ begin
     select request_id, created_at, agency_id, coalesce(amount_minor, 0), account_id, mode, coalesce(currency, ''), p_state,
            case p_state when 'created' then '' else 'settled' end
       from gateway.invoice_requests
-     where request_id = v_request.request_id;
+     where request_id = v_request.request_id and gateway.makes_invoice(route);
     return true;
 end
 $$;

@@ -167,7 +167,7 @@ create function gateway.counts_of(p_first uuid, p_end uuid) returns setof gatewa
                case when state = 'created' then '' else coalesce(reason, '') end, count(*),
                coalesce(sum(amount_minor), 0)::bigint
           from gateway.invoice_requests
-         where state in ('created', 'failed', 'refused') and request_id >= p_first
+         where state in ('created', 'failed', 'refused') and gateway.makes_invoice(route) and request_id >= p_first
            and (p_end is null or request_id < p_end)
          group by 1, 2, 3, 4, 5, 6, 7;
     end;

@@ -42,6 +42,8 @@ struct config {
     int database_lanes;
     int batch_max;
     bool own_socket;
+    bool pass_through;
+    bool pass_through_money;
     bool unsafe_database;
     enum log_level log_level;
 };

@@ -132,6 +132,7 @@ static bool start(struct worker *worker)
     const struct config *config = &worker->config;
     worker->gateway_settings = (struct gateway_settings){
         .digest_key = {config->digest_key.bytes, config->digest_key.length},
+        .rules = {.pass_through = config->pass_through, .pass_through_money = config->pass_through_money},
         .deadline_ms = config->deadline_ms,
         .max_inflight = (uint32_t)config->max_inflight,
         .lease_ms = config->lease_ms,

@@ -6,52 +6,16 @@
 #include "flow/gateway.h"
 #include "flow/object.h"
 #include "flow/reasons.h"
+#include "flow/telling.h"
 #include "flow/withdraw.h"
-#include "front/response.h"
+#include "front/response_of.h"
 
 #define MESSAGE_MAX_BYTES 500
-
-/* False only when the client has left meanwhile. */
-static bool answer(struct job *job, struct http_answer *http)
-{
-    CHECK(!job->answered);
-    http->content_type = TEXT("application/json");
-    http->request_id = text_from(job->request_text);
-    if (!http->body.at)
-        http->body = TEXT("{\"error\":\"An unexpected error occurred\"}");
-    job->answered = true;
-    return front_answer(job->gateway->front, job->conn, http);
-}
 
 static void end(struct job *job)
 {
     job_set_state(job, JOB_ENDED);
     job_release(job);
-}
-
-static void answer_reason(struct job *job, const struct reason *reason)
-{
-    struct http_answer http = {.status = reason->status,
-                               .retry_after_s = reason->retry_after_s,
-                               .body = response_error(&job->arena, text_from(reason->message))};
-    if (!job->answered)
-        (void)answer(job, &http);
-}
-
-/* False when nobody was there to be told. */
-static bool answer_ending(struct job *job)
-{
-    const struct reason *reason = job->ending.reason ? reason_of(job->ending.reason) : NULL;
-    struct http_answer http = {.status = job->ending.status};
-    if (job->answered)
-        return false;
-    if (reason) {
-        http.retry_after_s = job->ending.retry_after_s ? job->ending.retry_after_s : reason->retry_after_s;
-        http.body = response_error(&job->arena, job->ending.message);
-    } else {
-        http.body = job->answer;
-    }
-    return answer(job, &http);
 }
 
 /* Hands the attempts gathered so far to a task. */
@@ -65,7 +29,8 @@ static void take_calls(struct job *job, struct store_task *task)
 static void finish(struct job *job, struct text state)
 {
     struct store_finish *in = &job->task.in.finish;
-    bool deleted = job->plan.invoice_id.at && !text_is(state, TEXT("created"));
+    bool made = job->plan.act == ACT_NONE; /* an act that failed leaves its invoice as it was */
+    bool deleted = made && job->plan.invoice_id.at && !text_is(state, TEXT("created"));
     job->final_state = state;
     if (job->told && !job->told_noted)
         ending_note_unresolved(job, "deadline");
@@ -76,7 +41,7 @@ static void finish(struct job *job, struct text state)
         .reason = text_from(job->ending.reason),
         .detail = job->ending.message,
         .http_status = job->ending.status,
-        .invoice_id = job->plan.invoice_id,
+        .invoice_id = made || job->has_invoice_facts ? job->plan.invoice_id : TEXT_NONE,
         .status = deleted ? TEXT("deleted") : job->status,
         .number = job->number,
         .amount_minor = deleted || !job->has_invoice_facts ? STORE_NULL64 : job->total_minor,
@@ -101,8 +66,8 @@ void ending_created(struct job *job)
 static void fail(struct job *job)
 {
     if (job->ending.reason)
-        job->answer = response_error(&job->arena, job->ending.message);
-    if (job->plan.invoice_id.at)
+        job->answer = telling_of_ending(job);
+    if (job->plan.act == ACT_NONE && job->plan.invoice_id.at)
         ending_delete(job);
     else
         finish(job, TEXT("failed"));
@@ -184,6 +149,9 @@ void ending_upstream_failed(struct job *job, struct decision decision, const str
     if (strcmp(word, "upstream_refused") == 0) {
         job->ending.status = reply->status;
         job->ending.message = upstream_message(job, object);
+        job->ending.body =
+            response_of_upstream_error(&job->arena, job->request.shape, reply->status, reply->body,
+                                       job->plan.account_id, &job->ending.message);
         job->ending.pin = true;
     }
     if (reply->status == 401 || reply->status == 403)
@@ -203,7 +171,7 @@ void ending_deleted(struct job *job, bool stands)
         LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("invoice_id", job->plan.invoice_id));
     set_ending(job, "stood_already");
     job->ending.pin = true; /* a new request under the same key would make a second one */
-    job->answer = response_error(&job->arena, job->ending.message);
+    job->answer = telling_of_ending(job);
     finish(job, TEXT("created"));
 }
 
@@ -212,7 +180,7 @@ static void log_request(const struct job *job)
     LOG(job->ending.status >= 500 ? LOG_WARNING : LOG_INFO, "request",
         LOG_TEXT("request_id", text_from(job->request_text)),
         LOG_TEXT("route", text_from(route_name(job->request.route))),
-        LOG_INT("agency_id", job->plan.agency_id), LOG_TEXT("account", job->request.account_id),
+        LOG_INT("agency_id", job->plan.agency_id), LOG_TEXT("account", job->plan.account_id),
         LOG_INT("http_status", job->ending.status), LOG_TEXT("reason", text_from(job->ending.reason)),
         LOG_TEXT("invoice_id", job->plan.invoice_id),
         LOG_INT("duration_ms", loop_now_ms(job->gateway->loop) - job->arrived_ms));
@@ -243,6 +211,8 @@ static void restore(struct job *job)
         .price_id = plan->price_id,
         .amount_minor = plan->amount_minor,
         .currency = plan->currency,
+        .form = plan->form,
+        .invoice_id = plan->act == ACT_NONE ? TEXT_NONE : plan->invoice_id,
     };
     memcpy(in->request_id, job->request_id, UUID_BYTES);
     memcpy(in->fingerprint, job->request.fingerprint, DIGEST_BYTES);
@@ -261,7 +231,7 @@ void ending_restored(struct job *job, const struct store_answer *stored)
 void ending_stored(struct job *job, const struct store_answer *stored)
 {
     if (stored->verdict == STORE_DONE) {
-        bool told = answer_ending(job);
+        bool told = tell_ending(job);
         log_request(job);
         if (withdraw_is_due(job, told))
             withdraw_begin(job);
@@ -302,68 +272,40 @@ void ending_resume_delete(struct job *job, struct text reason)
 
 void ending_told(struct job *job, const char *reason)
 {
-    answer_reason(job, reason_of(reason));
+    tell_reason(job, reason_of(reason));
     end(job);
 }
 
 void ending_taken_over(struct job *job)
 {
-    answer_reason(job, reason_of(job_is_keyed(job) ? "unresolved" : "unresolved_keyless"));
+    tell_reason(job, telling_unresolved(job));
     end(job);
-}
-
-static void answer_replay(struct job *job, const struct store_answer *stored)
-{
-    struct http_answer http = {.status = stored->http_status,
-                               .body = arena_copy(&job->arena, stored->answer),
-                               .idempotent_replayed = true,
-                               .more_headers = arena_printf(&job->arena, "Original-Request: %.*s\r\n",
-                                                            (int)stored->original_request.length,
-                                                            stored->original_request.at)};
-    if (!job->answered)
-        (void)answer(job, &http);
-}
-
-static void answer_refusal(struct job *job, const struct store_answer *stored)
-{
-    const struct reason *reason = reason_find(stored->reason);
-    struct http_answer http = {.status = job->request.body.status,
-                               .body = response_error(&job->arena, job->request.body.message)};
-    if (job->request.body.status && text_is(stored->reason, text_from(job->request.body.reason))) {
-        if (!job->answered)
-            (void)answer(job, &http);
-    } else {
-        answer_reason(job, reason ? reason : reason_of("internal"));
-    }
 }
 
 void ending_begin_said_no(struct job *job, const struct store_answer *stored)
 {
     switch (stored->verdict) {
     case STORE_REPLAY:
-        answer_replay(job, stored);
+        tell_replay(job, stored);
         break;
     case STORE_REFUSED:
-        answer_refusal(job, stored);
+        tell_begin_refused(job, stored);
         break;
     case STORE_UNAUTHORIZED:
-        answer_reason(job, reason_of("key_invalid"));
+        tell_reason(job, reason_of("key_invalid"));
         break;
     case STORE_STALE: /* recorded, but overtaken before this worker heard of it */
         ending_taken_over(job);
         return;
     default:
-        answer_reason(job, reason_of("database_away"));
+        tell_reason(job, reason_of("database_away"));
     }
     end(job);
 }
 
 void ending_early(struct job *job, const struct refusal *refusal)
 {
-    struct http_answer http = {.status = refusal->status,
-                               .allow = refusal->allow,
-                               .body = response_error(&job->arena, refusal->message)};
-    (void)answer(job, &http);
+    tell_refusal(job, refusal);
     end(job);
 }
 
@@ -390,8 +332,8 @@ void ending_note_unresolved(struct job *job, const char *why)
 
 void ending_answer_unresolved(struct job *job)
 {
-    const struct reason *reason = reason_of(job_is_keyed(job) ? "unresolved" : "unresolved_keyless");
-    answer_reason(job, reason);
+    const struct reason *reason = telling_unresolved(job);
+    tell_reason(job, reason);
     job->told = reason->status;
     /* While PostgreSQL works on the request the note waits for the next one, or for the end. */
     if (!job->task.busy && !job->held)

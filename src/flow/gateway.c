@@ -9,6 +9,7 @@
 #include "flow/patience.h"
 #include "flow/reasons.h"
 #include "flow/step.h"
+#include "front/response_of.h"
 
 #define SCRATCH_MAX_BYTES (32 * 1024 * 1024)
 
@@ -26,22 +27,22 @@ uint32_t gateway_inflight(const struct gateway *gateway)
 }
 
 /* Without a job: a fixed sentence is all that is left to say. */
-static void shed(struct gateway *gateway, struct ref conn)
+static void shed(struct gateway *gateway, struct ref conn, const struct http_request *http)
 {
-    static const char body[] =
-        "{\"error\":\"The gateway is at its limit of open requests. Try again in a moment.\"}";
     uint8_t id[UUID_BYTES] = {0};
     char id_text[UUID_TEXT_BYTES];
     const struct reason *reason = reason_of("overloaded");
+    struct http_answer answer;
     if (!uuid7_make(id))
         memset(id, 0, sizeof(id));
     uuid_text(id, id_text);
-    (void)front_answer(gateway->front, conn,
-                       &(struct http_answer){.status = reason->status,
-                                             .content_type = TEXT("application/json"),
-                                             .body = text_from(body),
-                                             .request_id = text_from(id_text),
-                                             .retry_after_s = reason->retry_after_s});
+    answer = response_of_error(&gateway->scratch, route_of(http->method, http->uri).shape, reason->status,
+                               text_from(reason->message));
+    answer.content_type = TEXT("application/json");
+    answer.request_id = text_from(id_text);
+    answer.retry_after_s = reason->retry_after_s;
+    (void)front_answer(gateway->front, conn, &answer);
+    arena_reset(&gateway->scratch);
 }
 
 /* What can be told without PostgreSQL is told at once; everything else begins. */
@@ -63,12 +64,13 @@ void gateway_arrived(void *owner, struct ref conn, const struct http_request *ht
     struct gateway *gateway = owner;
     struct job *job = job_new(gateway);
     if (!job) {
-        shed(gateway, conn);
+        shed(gateway, conn, http);
         return;
     }
     job->conn = conn;
     if (!uuid7_make(job->request_id) ||
-        !request_read(http, gateway->settings->digest_key, &job->arena, &job->request)) {
+        !request_read_by(&gateway->settings->rules, http, gateway->settings->digest_key, &job->arena,
+                         &job->request)) {
         ending_told(job, "overloaded");
         return;
     }

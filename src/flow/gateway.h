@@ -13,6 +13,7 @@
 
 struct gateway_settings {
     struct text digest_key;
+    struct request_rules rules;
     int deadline_ms;
     uint32_t max_inflight;
     int lease_ms;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "flow/act.h"
 #include "flow/ending.h"
 #include "flow/gateway.h"
 #include "flow/lookup.h"
@@ -16,11 +17,17 @@
 #include "flow/step.h"
 #include "flow/withdraw.h"
 #include "front/response.h"
+#include "front/response_stripe.h"
 
 #define CREATED_END_S INT64_C(253402300800) /* the year 10000 */
 
 /* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
  * way. */
+static bool says_how_to_collect(const struct request *request)
+{
+    return !request->body.status && act_of_route(request->route) == ACT_NONE;
+}
+
 void invoice_start(struct job *job)
 {
     const struct request *request = &job->request;
@@ -30,13 +37,18 @@ void invoice_start(struct job *job)
         .account_id = request->account_id,
         .client_id = request->client_id,
         .product_id = request->product_id,
-        .collection_method =
-            request->body.status ? TEXT_NONE : text_from(collection_method_name(request->collection_method)),
+        .collection_method = says_how_to_collect(request)
+                                 ? text_from(collection_method_name(request->collection_method))
+                                 : TEXT_NONE,
         .days_until_due = request->days_until_due >= 0 ? request->days_until_due : STORE_NULL32,
         .idempotency_key = request->idempotency_key,
         .refusal_status = request->body.status,
         .refusal_reason = text_from(request->body.reason),
         .refusal_detail = request->body.message,
+        .customer_id = request->customer_id,
+        .form = request->form,
+        .invoice_id = request->invoice_id,
+        .api_version = request->api_version,
     };
     memcpy(in->request_id, job->request_id, UUID_BYTES);
     memcpy(in->key_digest, request->key_digest, DIGEST_BYTES);
@@ -52,12 +64,16 @@ void invoice_fill_plan(struct job *job, const struct store_answer *answer)
     memcpy(plan->request_id, job->request_id, UUID_BYTES);
     plan->agency_id = answer->agency_id;
     plan->mode = text_is(answer->mode, TEXT("test")) ? MODE_TEST : MODE_LIVE;
-    plan->account_id = request->account_id;
-    plan->client_id = request->client_id;
+    plan->account_id = arena_copy(&job->arena, answer->account_id);
+    plan->client_id = arena_copy(&job->arena, answer->client_id);
     plan->product_id = request->product_id;
     plan->collection_method = text_from(collection_method_name(request->collection_method));
     plan->days_until_due = request->days_until_due;
     plan->auto_advance = answer->auto_advance;
+    plan->form = request->form;
+    plan->act = act_of_route(request->route);
+    plan->upstream_version = request->api_version;
+    plan->invoice_id = request->invoice_id;
     prepare_keep(job, answer);
 }
 
@@ -80,6 +96,8 @@ void invoice_next(struct job *job)
 {
     if (job->compensate)
         ending_fail(job, "client_left");
+    else if (job->plan.act != ACT_NONE)
+        act_begin(job);
     else if (job->planned)
         enter_invoice(job);
     else
@@ -109,7 +127,7 @@ static int64_t created_of(struct object object)
     return sound ? created_s : (int64_t)time(NULL);
 }
 
-static void keep_invoice(struct job *job, const struct reply *reply, struct object object)
+void invoice_keep(struct job *job, const struct reply *reply, struct object object)
 {
     job->plan.invoice_id = arena_copy(&job->arena, object_text(object, "id"));
     job->invoice_object = arena_copy(&job->arena, reply->body);
@@ -119,30 +137,43 @@ static void keep_invoice(struct job *job, const struct reply *reply, struct obje
     if (!object_int64(object, "total", &job->total_minor) &&
         !object_int64(object, "amount_due", &job->total_minor))
         job->total_minor = job->plan.amount_minor;
+    if (!job->plan.currency.at)
+        job->plan.currency = arena_copy(&job->arena, object_text(object, "currency"));
     job->has_invoice_facts = true;
+}
+
+void invoice_passed_on(struct job *job, struct text id)
+{
+    job->answer = response_stripe_object(&job->arena, job->invoice_object);
+    if (!job->answer.at) /* it can be read, but no client could be given it */
+        job->answer = arena_printf(&job->arena, "{\"id\":\"%.*s\",\"object\":\"%s\"}", (int)id.length, id.at,
+                                   job->plan.act == ACT_INVOICEITEM ? "invoiceitem" : "invoice");
+    ending_created(job);
 }
 
 static void invoice_made(struct job *job, struct decision decision, const struct reply *reply,
                          struct object object)
 {
     if (decision.outcome == OUTCOME_OK) {
-        keep_invoice(job, reply, object);
+        invoice_keep(job, reply, object);
         invoice_has_id(job);
     } else if (decision.look_up) {
         lookup_begin(job, STEP_INVOICE);
     } else if (decision.outcome == OUTCOME_REFUSED && !job->compensate && prepare_may_renew(job) &&
-               customer_is_gone(reply, object)) {
+               !job->plan.form.at && customer_is_gone(reply, object)) {
         prepare_renew_customer(job);
     } else {
         ending_upstream_failed(job, decision, reply, object);
     }
 }
 
-/* 6. Its one line. */
+/* 6. Its one line. What came through the upstream's own interface is as its caller wants it. */
 void invoice_has_id(struct job *job)
 {
     if (job->compensate)
         ending_fail(job, "compensated");
+    else if (job->plan.form.at)
+        invoice_passed_on(job, job->plan.invoice_id);
     else
         step_enter(job, JOB_ADDING_LINES, STEP_LINES);
 }
@@ -186,7 +217,7 @@ void invoice_has_lines(struct job *job, const struct reply *reply, struct object
         ending_fail(job, "amount_mismatch");
         return;
     }
-    keep_invoice(job, reply, object);
+    invoice_keep(job, reply, object);
     write_answer(job, object);
     if (job->compensate)
         ending_fail(job, "compensated");
@@ -231,7 +262,7 @@ static void advanced(struct job *job, struct decision decision, const struct rep
 
 void invoice_has_advanced(struct job *job, const struct reply *reply, struct object object)
 {
-    keep_invoice(job, reply, object);
+    invoice_keep(job, reply, object);
     write_answer(job, object);
     if (text_is(job->status, TEXT("draft")) && !object_true(object, "auto_advance"))
         LOG(LOG_ERROR, "the upstream did not let an invoice advance: it stays a draft",
@@ -259,7 +290,7 @@ void invoice_not_deleted(struct job *job, const struct reply *reply, struct obje
     if (text_is(object_text(object, "status"), TEXT("draft"))) {
         ending_delete(job);
     } else {
-        keep_invoice(job, reply, object);
+        invoice_keep(job, reply, object);
         ending_deleted(job, true);
     }
 }
@@ -328,8 +359,14 @@ void invoice_called(struct job *job, struct decision decision, const struct repl
     case JOB_ADDING_LINES:
         lines_added(job, decision, reply, object);
         break;
+    case JOB_ACTING:
+        act_done(job, decision, reply, object);
+        break;
     case JOB_LOOKING_UP:
-        lookup_replied(job, decision, reply, object);
+        if (job->plan.act == ACT_NONE)
+            lookup_replied(job, decision, reply, object);
+        else
+            act_looked_up(job, decision, reply, object);
         break;
     case JOB_ADVANCING:
         advanced(job, decision, reply, object);

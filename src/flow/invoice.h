@@ -20,6 +20,10 @@ void invoice_called(struct job *job, struct decision decision, const struct repl
 void invoice_has_id(struct job *job);
 /* Its line is there: on to the check. */
 void invoice_has_lines(struct job *job, const struct reply *reply, struct object object);
+/* What the upstream's object says of the invoice. */
+void invoice_keep(struct job *job, const struct reply *reply, struct object object);
+/* The invoice (or the act's) is as the caller of the upstream's own interface is to be told: the end. */
+void invoice_passed_on(struct job *job, struct text id);
 void invoice_decide_advance(struct job *job);
 /* As it is after its advance was confirmed, or cannot be any more. */
 void invoice_has_advanced(struct job *job, const struct reply *reply, struct object object);

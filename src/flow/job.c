@@ -22,15 +22,15 @@ static const char *const names[JOB_STATE_COUNT] = {
 
 #define CALLING                                                                                              \
     (1U << JOB_READING_PRODUCT | 1U << JOB_READING_PRICES | 1U << JOB_MAKING_CUSTOMER |                      \
-     1U << JOB_MAKING_INVOICE | 1U << JOB_ADDING_LINES | 1U << JOB_LOOKING_UP | 1U << JOB_ADVANCING |        \
-     1U << JOB_DELETING)
+     1U << JOB_MAKING_INVOICE | 1U << JOB_ADDING_LINES | 1U << JOB_ACTING | 1U << JOB_LOOKING_UP |           \
+     1U << JOB_ADVANCING | 1U << JOB_DELETING)
 
 /* From each state, where a job may go. ARRIVED leads everywhere for a request that was taken over half-way;
  * each state that waits for the upstream may be parked. */
 static const uint32_t edges[JOB_STATE_COUNT] = {
     [JOB_ARRIVED] = CALLING | TO(BEGINNING) | TO(PLANNING) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(ENDED),
     [JOB_BEGINNING] = TO(READING_PRODUCT) | TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(MAKING_INVOICE) |
-                      TO(FINISHING) | TO(ENDED),
+                      TO(ACTING) | TO(FINISHING) | TO(ENDED),
     [JOB_READING_PRODUCT] =
         TO(READING_PRICES) | TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING) | TO(PARKING),
     [JOB_READING_PRICES] = TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(FINISHING) | TO(PARKING),
@@ -41,6 +41,7 @@ static const uint32_t edges[JOB_STATE_COUNT] = {
                            TO(FINISHING) | TO(PARKING),
     [JOB_ADDING_LINES] =
         TO(LOOKING_UP) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(PARKING),
+    [JOB_ACTING] = TO(LOOKING_UP) | TO(FINISHING) | TO(PARKING),
     [JOB_LOOKING_UP] =
         TO(ADDING_LINES) | TO(DECIDING_ADVANCE) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(PARKING),
     [JOB_DECIDING_ADVANCE] = TO(ADVANCING) | TO(DECIDING_DELETE) | TO(ENDED),
@@ -149,6 +150,8 @@ bool job_is_calling(const struct job *job)
 
 bool job_invoice_possible(const struct job *job)
 {
+    if (job->plan.act != ACT_NONE)
+        return job->unknown[STEP_ACT] || (job->state == JOB_ACTING && job->call_number);
     return job->plan.invoice_id.at || job->unknown[STEP_INVOICE] ||
            (job->state == JOB_MAKING_INVOICE && job->call_number);
 }
@@ -163,6 +166,11 @@ struct text job_audit_state(const struct job *job)
     return job->noted ? TEXT("unresolved") : TEXT("open");
 }
 
+bool job_may_withdraw(const struct job *job)
+{
+    return !job_is_keyed(job) && job->plan.act == ACT_NONE;
+}
+
 void job_add_call(struct job *job, const struct reply *reply, enum outcome outcome)
 {
     struct store_call *call = arena_zalloc(&job->arena, sizeof(*call));
@@ -170,7 +178,7 @@ void job_add_call(struct job *job, const struct reply *reply, enum outcome outco
         return; /* the audit of one attempt is worth less than the request */
     memcpy(call->request_id, job->request_id, UUID_BYTES);
     call->fence = job->fence;
-    call->step = text_from(step_name(job->step));
+    call->step = text_from(plan_step_name(&job->plan, job->step));
     call->attempt = job->attempts[job->step];
     call->started_us = reply->started_us;
     call->duration_ms = (int32_t)(reply->duration_us / 1000);

@@ -22,6 +22,7 @@
     X(PLANNING)          /* PostgreSQL freezes what was cold */                                              \
     X(MAKING_INVOICE)                                                                                        \
     X(ADDING_LINES)                                                                                          \
+    X(ACTING)           /* an act of the upstream's own interface, on an invoice that is there */            \
     X(LOOKING_UP)       /* what is there? repeating cannot tell */                                           \
     X(DECIDING_ADVANCE) /* PostgreSQL records the decision first */                                          \
     X(ADVANCING)                                                                                             \
@@ -46,6 +47,7 @@ struct ending {
     const char *reason; /* NULL while nothing speaks against success; a word of flow/reasons */
     int status;
     struct text message; /* in the arena or a literal */
+    struct text body;    /* the upstream's own error as it is told; absent: made of status and message */
     int retry_after_s;   /* 0: as the reason says */
     bool pin;            /* the upstream decided it for good: it belongs to the client's key */
 };
@@ -129,13 +131,15 @@ void job_release(struct job *job);
 /* Frees a job wherever it stands: only when the process ends. */
 void job_free(struct job *job);
 
-/* Whether an invoice may exist upstream because of this job. */
+/* Whether something may have been done upstream because of this job: an invoice made, an act done. */
 bool job_invoice_possible(const struct job *job);
 /* Whether the state waits for the upstream. */
 bool job_is_calling(const struct job *job);
 bool job_is_keyed(const struct job *job);
 /* What the audit shows of a request that is not at its end: once in doubt, it stays so. */
 struct text job_audit_state(const struct job *job);
+/* Whether it is an invoice that nobody could ask for again: its draft is deleted rather than left alone. */
+bool job_may_withdraw(const struct job *job);
 
 /* Remembers an attempt; it is recorded with the next note or finish. */
 void job_add_call(struct job *job, const struct reply *reply, enum outcome outcome);

@@ -13,6 +13,13 @@
 #define CLOCK_MARGIN_S 300      /* between the upstream's clock and ours */
 #define UNDELETED_PAUSE_MS 1000 /* an upstream that refuses to delete is not asked in a tight loop */
 
+/* An act is looked for on its invoice, everything else in a list. */
+static enum step step_of(const struct job *job)
+{
+    bool listed = job->plan.act == ACT_NONE || job->plan.act == ACT_INVOICEITEM;
+    return listed ? STEP_LOOKUP : STEP_READ;
+}
+
 void lookup_begin(struct job *job, enum step sought)
 {
     job->sought = sought;
@@ -21,12 +28,17 @@ void lookup_begin(struct job *job, enum step sought)
     job->plan.list_since_s = job->invoice_since_s - CLOCK_MARGIN_S;
     ending_note_unresolved(job, "looking_up");
     job_set_state(job, JOB_LOOKING_UP);
-    step_start_later(job, STEP_LOOKUP, sought == STEP_DELETE ? UNDELETED_PAUSE_MS : 0);
+    step_start_later(job, step_of(job), sought == STEP_DELETE ? UNDELETED_PAUSE_MS : 0);
 }
 
 static void found_new(struct job *job, const struct reply *reply, struct object invoice)
 {
     job->plan.invoice_id = arena_copy(&job->arena, object_text(invoice, "id"));
+    if (job->plan.form.at) {
+        invoice_keep(job, reply, invoice);
+        invoice_has_id(job);
+        return;
+    }
     if (object_count(invoice, "lines.data") > 0)
         invoice_has_lines(job, reply, invoice);
     else if (job->sought == STEP_LINES)
@@ -51,18 +63,26 @@ static void found(struct job *job, struct object invoice)
 }
 
 /* Absent once may be early; absent twice, a pause apart, is absent. */
-static void absent(struct job *job)
+void lookup_absent(struct job *job)
 {
     job->plan.list_cursor = TEXT_NONE;
     if (++job->lookups < 2) {
-        step_start_later(job, STEP_LOOKUP, job->gateway->settings->lookup_pause_ms);
+        step_start_later(job, step_of(job), job->gateway->settings->lookup_pause_ms);
         return;
     }
     job->unknown[job->sought] = false;
     if (job->sought == STEP_DELETE)
         ending_deleted(job, false);
     else
-        ending_fail(job, "not_found_upstream");
+        ending_fail(job, job->plan.act == ACT_NONE ? "not_found_upstream" : "act_not_done");
+}
+
+void lookup_next_page(struct job *job, struct object list)
+{
+    size_t count = object_count(list, "data");
+    job->plan.list_cursor =
+        arena_copy(&job->arena, object_text(object_element(list, "data", count - 1), "id"));
+    step_start(job, STEP_LOOKUP);
 }
 
 void lookup_replied(struct job *job, struct decision decision, const struct reply *reply,
@@ -81,10 +101,8 @@ void lookup_replied(struct job *job, struct decision decision, const struct repl
         }
     }
     if (count > 0 && object_true(object, "has_more")) {
-        job->plan.list_cursor =
-            arena_copy(&job->arena, object_text(object_element(object, "data", count - 1), "id"));
-        step_start(job, STEP_LOOKUP);
+        lookup_next_page(job, object);
         return;
     }
-    absent(job);
+    lookup_absent(job);
 }

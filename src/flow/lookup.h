@@ -7,9 +7,13 @@
 #include "flow/job.h"
 #include "flow/object.h"
 
-/* sought: the step in doubt, INVOICE, LINES, ADVANCE or DELETE. */
+/* sought: the step in doubt, INVOICE, LINES, ADVANCE, DELETE or ACT. */
 void lookup_begin(struct job *job, enum step sought);
 void lookup_replied(struct job *job, struct decision decision, const struct reply *reply,
                     struct object object);
+/* Behind the last element of a list that has more. */
+void lookup_next_page(struct job *job, struct object list);
+/* What was sought is not there: a second look, and then it is certain. */
+void lookup_absent(struct job *job);
 
 #endif

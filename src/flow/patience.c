@@ -52,8 +52,8 @@ static void expired(struct job *job)
         ending_fail(job, "upstream_away");
     } else {
         /* A keyless client whose commit is under way is told what it says, once it says it. */
-        if (job->state != JOB_FINISHING || job_is_keyed(job)) {
-            job->compensate = !job_is_keyed(job);
+        if (job->state != JOB_FINISHING || !job_may_withdraw(job)) {
+            job->compensate = job_may_withdraw(job);
             ending_answer_unresolved(job);
         }
         if (may_delete_now(job))
@@ -75,7 +75,7 @@ void patience_start(struct job *job, int64_t delay_ms)
 void patience_client_left(struct job *job)
 {
     job->answered = true;
-    job->compensate = !job_is_keyed(job);
+    job->compensate = job_may_withdraw(job);
     if (job->compensate && may_simply_stop(job)) {
         step_stop(job);
         ending_fail(job, "client_left");

@@ -9,7 +9,9 @@ static const struct reason reasons[] = {
      "A request with this Idempotency-Key is still being worked on. Send it again in a moment."},
     {"key_reused", 422, 0,
      "This Idempotency-Key was used with other parameters. Use a new key for a new invoice."},
+    {"no_default_account", 400, 0, "The agency has no default account: name the account in the request."},
     {"account_unknown", 404, 0, "The account in the path is not known to this agency."},
+    {"invoice_unknown", 404, 0, "No such invoice: it is not one that this gateway made for this account."},
     {"client_unknown", 404, 0, "data.clientId names no client of this agency."},
     {"product_unknown", 404, 0, "data.productId names no product of this account."},
     {"no_admin_member", 400, 0, "The client has no admin member. Assign one, then send the request again."},
@@ -47,6 +49,9 @@ static const struct reason reasons[] = {
      "Idempotency-Key is safe."},
     {"unresolved_keyless", 504, 0,
      "No answer before the deadline. The request had no Idempotency-Key: no invoice will stand."},
+    {"unresolved_act", 504, 0,
+     "No answer before the deadline. The outcome is being settled: look at the invoice before trying again."},
+    {"act_not_done", 502, 0, "The payment provider lost the request. Nothing was changed."},
 };
 
 const struct reason *reason_find(struct text word)

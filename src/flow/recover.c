@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/act.h"
 #include "flow/ending.h"
 #include "flow/gateway.h"
 #include "flow/invoice.h"
@@ -93,7 +94,9 @@ static void fill_request(struct job *job, const struct store_taken *taken)
 {
     struct request *request = &job->request;
     struct arena *arena = &job->arena;
-    request->route = ROUTE_ACCOUNT_INVOICES;
+    request->route = route_named(taken->route);
+    request->shape = route_shape(request->route);
+    request->form = arena_copy(arena, taken->form);
     request->account_id = arena_copy(arena, taken->account_id);
     request->client_id = arena_copy(arena, taken->client_id);
     request->product_id = arena_copy(arena, taken->product_id);
@@ -123,11 +126,13 @@ static void resume(struct job *job, const struct store_taken *taken)
     } else if (has_invoice && !job->compensate && text_is(taken->doing, TEXT("advance"))) {
         job->doing = "advance";
         step_enter(job, JOB_ADVANCING, STEP_ADVANCE);
+    } else if (job->plan.act != ACT_NONE) {
+        act_resume(job, taken->old);
     } else if (!job->planned) {
         invoice_next(job);
     } else if (taken->old) {
-        lookup_begin(job, has_invoice ? STEP_LINES : STEP_INVOICE);
-    } else if (has_invoice) {
+        lookup_begin(job, has_invoice && !job->plan.form.at ? STEP_LINES : STEP_INVOICE);
+    } else if (has_invoice && !job->plan.form.at) {
         invoice_has_id(job);
     } else {
         /* Also when it shall be compensated: only under the same key is it certain what stands. */
@@ -149,11 +154,11 @@ void recovery_taken(void *owner, const struct store_taken *taken)
     uuid_text(job->request_id, job->request_text);
     fill_request(job, taken);
     job->answered = true; /* its client went with its worker */
-    job->compensate = !job_is_keyed(job);
     job->fence = taken->fence;
     job->planned = taken->plan.planned;
     job->invoice_since_s = taken->created_s;
     invoice_fill_plan(job, &taken->plan);
+    job->compensate = job_may_withdraw(job);
     job->plan.upstream_version = arena_copy(&job->arena, taken->upstream_version);
     job->plan.invoice_id = arena_copy(&job->arena, taken->invoice_id);
     doubt_everything(job);

@@ -161,7 +161,8 @@ static void log_attempt(const struct job *job, const struct reply *reply, enum o
 {
     enum log_level level = outcome == OUTCOME_OK ? LOG_DEBUG : LOG_WARNING;
     LOG(level, "upstream call", LOG_TEXT("request_id", text_from(job->request_text)),
-        LOG_TEXT("account", job->plan.account_id), LOG_TEXT("step", text_from(step_name(job->step))),
+        LOG_TEXT("account", job->plan.account_id),
+        LOG_TEXT("step", text_from(plan_step_name(&job->plan, job->step))),
         LOG_INT("attempt", job->attempts[job->step]), LOG_INT("http_status", reply->status),
         LOG_TEXT("outcome", text_from(outcome_name(outcome))),
         LOG_INT("duration_ms", reply->duration_us / 1000), LOG_TEXT("problem", text_from(reply->problem)));
@@ -196,7 +197,7 @@ void step_replied(struct job *job, const struct reply *reply)
     job->unknown[job->step] = decision.outcome == OUTCOME_UNKNOWN;
     if (repeats(&decision) && !is_hopeless(job)) {
         if (decision.outcome == OUTCOME_UNKNOWN && job_invoice_possible(job) && !job->noted)
-            ending_note_unresolved(job, step_name(job->step));
+            ending_note_unresolved(job, plan_step_name(&job->plan, job->step));
         step_retry(job, reply->retry_after_s);
     } else {
         invoice_called(job, decision, reply, object);

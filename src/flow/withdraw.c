@@ -10,7 +10,8 @@
 
 bool withdraw_is_due(const struct job *job, bool told)
 {
-    return !told && !job_is_keyed(job) && !job->ending.reason && text_is(job->final_state, TEXT("created"));
+    return !told && job_may_withdraw(job) && !job->ending.reason &&
+           text_is(job->final_state, TEXT("created"));
 }
 
 void withdraw_begin(struct job *job)

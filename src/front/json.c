@@ -15,6 +15,7 @@
 struct scan {
     const char *at, *end;
     int max_levels;
+    bool nul_allowed;
     size_t members; /* of all objects, duplicates counted */
     const char *wrong;
 };
@@ -107,7 +108,7 @@ static bool read_unicode_escape(struct scan *scan)
 
     if (!read_hex(scan, &unit))
         return false;
-    if (unit == 0)
+    if (unit == 0 && !scan->nul_allowed)
         return fail(scan, "the character U+0000 is not allowed");
     if (unit < 0xd800 || unit > 0xdfff)
         return true;
@@ -281,7 +282,7 @@ struct json_object *json_read(struct arena *arena, struct text body, struct text
 
 bool json_is_valid(struct text text, int max_levels)
 {
-    struct scan scan = {.at = text.at, .end = text.at, .max_levels = max_levels};
+    struct scan scan = {.at = text.at, .end = text.at, .max_levels = max_levels, .nul_allowed = true};
 
     if (text.length == 0 || !utf8_valid(text))
         return false;

@@ -16,8 +16,8 @@
  * arena. */
 MUST_CHECK struct json_object *json_read(struct arena *arena, struct text body, struct text *why);
 
-/* Whether the text is one JSON value of at most so many levels, by the same grammar; duplicate members and
- * the size of numbers are not looked at. */
+/* Whether the text is one JSON value of at most so many levels, by the same grammar; duplicate members,
+ * the size of numbers and U+0000 are not looked at. */
 bool json_is_valid(struct text text, int max_levels);
 
 /* Appends "text" with its quotes, escaped as RFC 8259 wants it; the text must be valid UTF-8. */

@@ -214,13 +214,32 @@ static void refuse_form(struct reading *reading, const struct form_error *error)
     refusal->param = error->param;
 }
 
+/* Whose an item is, and which invoice it is for: the audit wants to know, and the gateway which invoices
+ * change. */
+static void take_item_target(struct reading *reading, const struct form_pair *pair)
+{
+    struct request *request = reading->request;
+    bool customer = text_is(pair->name, TEXT("customer"));
+
+    if (!customer && !text_is(pair->name, TEXT("invoice")))
+        return;
+    if (route_is_segment(pair->value))
+        *(customer ? &request->customer_id : &request->invoice_id) = arena_copy(reading->arena, pair->value);
+    else
+        refuse_param(reading, customer ? "customer" : "invoice", "resource_missing", pair->name,
+                     " must be an id: 1 to 255 letters, digits, - and _.");
+}
+
 static void read_parameters(struct reading *reading, struct form *form)
 {
     if (reading->request->route == ROUTE_INVOICES)
         drop_empty_metadata(form);
     reading->method_known = true; /* there is a default */
-    for (size_t i = 0; i < form->count; i++)
+    for (size_t i = 0; i < form->count; i++) {
         take_pair(reading, &form->pairs[i]);
+        if (reading->request->route == ROUTE_INVOICEITEMS)
+            take_item_target(reading, &form->pairs[i]);
+    }
     check_metadata_count(reading, form);
     if (reading->request->route == ROUTE_INVOICES)
         check_missing(reading, form);

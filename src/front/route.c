@@ -19,19 +19,27 @@ static const struct pattern patterns[ROUTE_COUNT] = {
                                    false},
     [ROUTE_ACCOUNT_INVOICES_LIST] = {"account_invoices_list", TEXT(PUBLIC "{account}/invoices"), false,
                                      false},
-    [ROUTE_INVOICES] = {"invoices", TEXT("/v1/invoices"), true, false},
+    [ROUTE_INVOICES] = {"invoices", TEXT("/v1/invoices"), true, true},
     [ROUTE_INVOICES_LIST] = {"invoices_list", TEXT("/v1/invoices"), false, false},
     [ROUTE_INVOICE_GET] = {"invoice_get", TEXT("/v1/invoices/{id}"), false, false},
-    [ROUTE_INVOICE_UPDATE] = {"invoice_update", TEXT("/v1/invoices/{id}"), true, false},
-    [ROUTE_INVOICE_FINALIZE] = {"invoice_finalize", TEXT("/v1/invoices/{id}/finalize"), true, false},
-    [ROUTE_INVOICE_SEND] = {"invoice_send", TEXT("/v1/invoices/{id}/send"), true, false},
-    [ROUTE_INVOICE_VOID] = {"invoice_void", TEXT("/v1/invoices/{id}/void"), true, false},
-    [ROUTE_INVOICEITEMS] = {"invoiceitems", TEXT("/v1/invoiceitems"), true, false},
+    [ROUTE_INVOICE_UPDATE] = {"invoice_update", TEXT("/v1/invoices/{id}"), true, true},
+    [ROUTE_INVOICE_FINALIZE] = {"invoice_finalize", TEXT("/v1/invoices/{id}/finalize"), true, true},
+    [ROUTE_INVOICE_SEND] = {"invoice_send", TEXT("/v1/invoices/{id}/send"), true, true},
+    [ROUTE_INVOICE_VOID] = {"invoice_void", TEXT("/v1/invoices/{id}/void"), true, true},
+    [ROUTE_INVOICEITEMS] = {"invoiceitems", TEXT("/v1/invoiceitems"), true, true},
 };
 
 const char *route_name(enum route route)
 {
     return patterns[route].name;
+}
+
+enum route route_named(struct text name)
+{
+    for (int i = ROUTE_NONE + 1; i < ROUTE_COUNT; i++)
+        if (text_is(name, text_from(patterns[i].name)))
+            return (enum route)i;
+    return ROUTE_NONE;
 }
 
 bool route_is_segment(struct text segment)
@@ -81,6 +89,11 @@ static enum shape shape_of(struct text path)
                  text_is(path, TEXT("/v1/public"));
 
     return plain ? SHAPE_PLAIN : SHAPE_STRIPE;
+}
+
+enum shape route_shape(enum route route)
+{
+    return shape_of(patterns[route].path);
 }
 
 static struct text allow_of(bool get, bool post)

@@ -25,8 +25,13 @@ enum route {
 /* As tables, logs and metrics call it: "account_invoices", "invoices", "invoice_get", ...; "none". */
 const char *route_name(enum route route);
 
+/* ROUTE_NONE for a word that is no route's name. */
+enum route route_named(struct text name);
+
 /* What bodies look like, both ways: JSON and {"error":"..."}, or forms and the upstream's own objects. */
 enum shape { SHAPE_PLAIN, SHAPE_STRIPE };
+
+enum shape route_shape(enum route route);
 
 struct route_match {
     enum route route;    /* ROUTE_NONE: 404 */

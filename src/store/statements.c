@@ -16,10 +16,10 @@ const struct statement_text statements[STATEMENT_COUNT] = {
                      "select ord, verdict, http_status, reason, agency_id, mode, planned, generation,"
                      "       customer_generation, customer_id, customer_name, customer_email, price_id,"
                      "       amount_minor, currency, auto_advance, original_request,"
-                     "       convert_from(answer, 'UTF8')"
+                     "       convert_from(answer, 'UTF8'), account_id, client_id"
                      "  from gateway.begin_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-                     "                              $14, $15, $16)",
-                     16},
+                     "                              $14, $15, $16, $17, $18, $19, $20)",
+                     20},
     [STORE_PLAN] = {"plan",
                     "select ord, verdict, customer_id, price_id, amount_minor, currency"
                     "  from gateway.plan_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -42,14 +42,15 @@ const struct statement_text statements[STATEMENT_COUNT] = {
         {"restore",
          "select ord, verdict"
          "  from gateway.restore_request($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-         "                               $15, $16, $17, $18, $19)",
-         19},
+         "                               $15, $16, $17, $18, $19, $20, $21)",
+         21},
     [STORE_TAKE] =
         {"take",
          "select request_id, fence, doing, agency_id, mode, account_id, client_id, product_id,"
          "       collection_method, days_until_due, idempotency_key, planned, generation,"
          "       customer_generation, customer_id, customer_name, customer_email, price_id, amount_minor,"
-         "       currency, auto_advance, invoice_id, reason, created_s, old, upstream_version"
+         "       currency, auto_advance, invoice_id, reason, created_s, old, upstream_version,"
+         "       route, convert_from(form, 'UTF8')"
          "  from gateway.take_over($1, $2, $3, $4)",
          4},
     [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9},
@@ -80,6 +81,10 @@ static const struct column begin_columns[] = {
     FIELD(INT4, store_begin, refusal_status),
     FIELD(TEXT, store_begin, refusal_reason),
     FIELD(TEXT, store_begin, refusal_detail),
+    FIELD(TEXT, store_begin, customer_id),
+    FIELD(BYTES, store_begin, form),
+    FIELD(TEXT, store_begin, invoice_id),
+    FIELD(TEXT, store_begin, api_version),
 };
 
 static const struct column plan_columns[] = {
@@ -168,6 +173,8 @@ static void restore_params(struct params *params, const struct statement_context
     params_text(params, in->price_id);
     params_int8(params, in->amount_minor);
     params_text(params, in->currency);
+    params_text(params, in->form);
+    params_text(params, in->invoice_id);
 }
 
 static void take_params(struct params *params, const struct store_task *task)
@@ -268,6 +275,8 @@ static void begin_answer(const PGresult *result, int row, struct store_answer *a
     answer->auto_advance = row_bool(result, row, 15);
     answer->original_request = row_text(result, row, 16);
     answer->answer = row_text(result, row, 17);
+    answer->account_id = row_text(result, row, 18);
+    answer->client_id = row_text(result, row, 19);
 }
 
 static void renew_answer(const PGresult *result, int row, struct store_answer *answer)
@@ -302,8 +311,12 @@ bool statement_taken(const PGresult *result, int row, struct store_taken *taken)
                                   .reason = row_text(result, row, 22),
                                   .created_s = row_int8(result, row, 23),
                                   .old = row_bool(result, row, 24),
-                                  .upstream_version = row_text(result, row, 25)};
+                                  .upstream_version = row_text(result, row, 25),
+                                  .route = row_text(result, row, 26),
+                                  .form = row_text(result, row, 27)};
     plan->agency_id = row_int8(result, row, 3);
+    plan->account_id = taken->account_id;
+    plan->client_id = taken->client_id;
     plan->mode = row_text(result, row, 4);
     plan->planned = row_bool(result, row, 11);
     plan->generation = row_int4(result, row, 12);

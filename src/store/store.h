@@ -67,6 +67,11 @@ struct store_begin {
     int32_t refusal_status; /* 0: nothing against it so far */
     struct text refusal_reason;
     struct text refusal_detail;
+    /* the upstream's own interface */
+    struct text customer_id;
+    struct text form;
+    struct text invoice_id;  /* that an act is about */
+    struct text api_version; /* absent: the worker's */
 };
 
 struct store_plan {
@@ -146,6 +151,8 @@ struct store_restore {
     struct text price_id;
     int64_t amount_minor;
     struct text currency;
+    struct text form;
+    struct text invoice_id;
 };
 
 /* Takes over what nobody works on. */
@@ -205,8 +212,10 @@ struct store_answer {
     struct text currency;
     bool auto_advance;
     struct text original_request;
-    struct text answer; /* of a replay */
-    struct text state;  /* of a stale finish */
+    struct text answer;     /* of a replay */
+    struct text account_id; /* begin: the one that was named, or the default one */
+    struct text client_id;
+    struct text state; /* of a stale finish */
 };
 
 /* A request that was taken over: its frozen plan, and how far it may have come. Views as above. */
@@ -214,6 +223,8 @@ struct store_taken {
     uint8_t request_id[UUID_BYTES];
     int32_t fence;
     struct text doing; /* create, delete, advance */
+    struct text route;
+    struct text form;
     struct text account_id;
     struct text client_id;
     struct text product_id;

@@ -17,6 +17,20 @@ const char *step_name(enum step step)
     return steps[step].name;
 }
 
+static const struct {
+    const char *name, *path_end;
+} acts[ACT_COUNT] = {
+#define X(upper, lower, end) [ACT_##upper] = {#lower, end},
+    ACTS(X)
+#undef X
+};
+
+const char *plan_step_name(const struct plan *plan, enum step step)
+{
+    CHECK(plan->act < ACT_COUNT);
+    return step == STEP_ACT ? acts[plan->act].name : step_name(step);
+}
+
 bool step_creates(enum step step)
 {
     CHECK(step < STEP_COUNT);
@@ -79,7 +93,7 @@ static struct text request_key(const struct plan *plan, enum step step, struct a
 {
     char id[UUID_TEXT_BYTES];
     uuid_text(plan->request_id, id);
-    return arena_printf(arena, "invoicegate-%s-%s-%d", id, step_name(step), plan->generation);
+    return arena_printf(arena, "invoicegate-%s-%s-%d", id, plan_step_name(plan, step), plan->generation);
 }
 
 /* Of the client, the account, the mode and the generation: two first requests at once make one customer. */
@@ -132,6 +146,20 @@ static void make_customer(const struct plan *plan, struct arena *arena, struct c
     call->idempotency_key = customer_key(plan, arena);
 }
 
+/* What its caller wrote, and the mark that a look-up finds it by. */
+static void make_passed_on(const struct plan *plan, enum step step, struct arena *arena, struct call *call)
+{
+    struct builder form;
+    builder_init(&form, arena, plan->form.length + 160);
+    builder_add(&form, plan->form);
+    add_field(&form, "metadata[" METADATA_REQUEST "]", request_text(plan, arena));
+    if (step == STEP_INVOICE)
+        add_field(&form, "metadata[" METADATA_CLIENT "]", plan->client_id);
+    call->path = step == STEP_INVOICE ? TEXT("/v1/invoices") : TEXT("/v1/invoiceitems");
+    call->form = builder_text(&form);
+    call->idempotency_key = request_key(plan, step, arena);
+}
+
 static void make_invoice(const struct plan *plan, struct arena *arena, struct call *call)
 {
     struct builder form;
@@ -170,10 +198,30 @@ static void make_lines(const struct plan *plan, struct arena *arena, struct call
     call->idempotency_key = request_key(plan, STEP_LINES, arena);
 }
 
+static void make_act(const struct plan *plan, struct arena *arena, struct call *call)
+{
+    CHECK(plan->act != ACT_NONE);
+    if (plan->act == ACT_INVOICEITEM) {
+        make_passed_on(plan, STEP_ACT, arena, call);
+        return;
+    }
+    call->path = invoice_path(plan, acts[plan->act].path_end, arena);
+    call->form = plan->form;
+    call->idempotency_key = request_key(plan, STEP_ACT, arena);
+}
+
+static void make_read(const struct plan *plan, struct arena *arena, struct call *call)
+{
+    call->path = invoice_path(plan, "", arena);
+    if (plan->query.length > 0)
+        call->path = arena_printf(arena, "%s?%.*s", call->path.at, (int)plan->query.length, plan->query.at);
+}
+
 static void make_lookup(const struct plan *plan, struct arena *arena, struct call *call)
 {
     struct builder path;
-    path_begin(&path, arena, "/v1/invoices?limit=100");
+    bool items = plan->act == ACT_INVOICEITEM;
+    path_begin(&path, arena, items ? "/v1/invoiceitems?limit=100" : "/v1/invoices?limit=100");
     add_field(&path, "customer", plan->customer_id);
     add_number(&path, "created%5Bgte%5D", plan->list_since_s);
     add_field(&path, "starting_after", plan->list_cursor);
@@ -204,7 +252,10 @@ bool call_make(enum step step, const struct plan *plan, struct arena *arena, str
         make_customer(plan, arena, call);
         break;
     case STEP_INVOICE:
-        make_invoice(plan, arena, call);
+        if (plan->form.at)
+            make_passed_on(plan, step, arena, call);
+        else
+            make_invoice(plan, arena, call);
         break;
     case STEP_LINES:
         make_lines(plan, arena, call);
@@ -218,6 +269,12 @@ bool call_make(enum step step, const struct plan *plan, struct arena *arena, str
     case STEP_DELETE:
         call->method = METHOD_DELETE;
         call->path = invoice_path(plan, "", arena);
+        break;
+    case STEP_ACT:
+        make_act(plan, arena, call);
+        break;
+    case STEP_READ:
+        make_read(plan, arena, call);
         break;
     case STEP_COUNT:
         NEVER("a step");

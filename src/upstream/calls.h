@@ -23,13 +23,32 @@
     X(LINES, lines, true)                                                                                    \
     X(LOOKUP, lookup, false)                                                                                 \
     X(ADVANCE, advance, true)                                                                                \
-    X(DELETE, delete, true)
+    X(DELETE, delete, true)                                                                                  \
+    X(ACT, act, true)                                                                                        \
+    X(READ, read, false)
 
 enum step {
 #define X(upper, lower, creates) STEP_##upper,
     STEPS(X)
 #undef X
         STEP_COUNT
+};
+
+/* name in the audit, end of its path. What a caller of the upstream's own interface asks for an invoice that
+ * is there, or (an item) for one that is to come. */
+#define ACTS(X)                                                                                              \
+    X(NONE, none, "")                                                                                        \
+    X(UPDATE, update, "")                                                                                    \
+    X(FINALIZE, finalize, "/finalize")                                                                       \
+    X(SEND, send, "/send")                                                                                   \
+    X(VOID, void, "/void")                                                                                   \
+    X(INVOICEITEM, invoiceitem, "")
+
+enum act {
+#define X(upper, lower, end) ACT_##upper,
+    ACTS(X)
+#undef X
+        ACT_COUNT
 };
 
 const char *step_name(enum step step);
@@ -60,10 +79,17 @@ struct plan {
     int64_t amount_minor;
     struct text currency;
     bool auto_advance;
-    struct text invoice_id;  /* once known */
+    /* A call of the upstream's own interface goes on as its caller wrote it. */
+    struct text form;        /* absent: an invoice of ours, made in several steps */
+    enum act act;            /* ACT_NONE: it makes an invoice */
+    struct text query;       /* READ: behind the path, or absent */
+    struct text invoice_id;  /* once known; that an act is about */
     struct text list_cursor; /* LOOKUP: the last invoice of the page before, or absent */
     int64_t list_since_s;    /* LOOKUP: created at or after */
 };
+
+/* The step as the audit calls it: an act by its own name. */
+const char *plan_step_name(const struct plan *plan, enum step step);
 
 enum method { METHOD_GET, METHOD_POST, METHOD_DELETE };
 

@@ -62,6 +62,31 @@ static const struct golden {
     {STEP_ADVANCE, METHOD_POST, "/v1/invoices/in_8", "auto_advance=true",
      "invoicegate-" REQUEST "-advance-1"},
     {STEP_DELETE, METHOD_DELETE, "/v1/invoices/in_8", NULL, NULL},
+    {STEP_ACT, METHOD_POST, "/v1/invoices/in_8/finalize", "", "invoicegate-" REQUEST "-finalize-1"},
+    {STEP_READ, METHOD_GET, "/v1/invoices/in_8", NULL, NULL},
+};
+
+/* The same of calls that came through the upstream's own interface. */
+static const struct passed_on {
+    enum step step;
+    enum act act;
+    const char *form; /* the caller's */
+    const char *path;
+    const char *sent;
+    const char *key;
+} passed_on[] = {
+    {STEP_INVOICE, ACT_NONE, "customer=cus_5&metadata[order]=7", "/v1/invoices",
+     "customer=cus_5&metadata[order]=7&metadata[invoicegate_request]=" REQUEST
+     "&metadata[invoicegate_client]=cl_1",
+     "invoicegate-" REQUEST "-invoice-1"},
+    {STEP_ACT, ACT_UPDATE, "description=x%20y", "/v1/invoices/in_8", "description=x%20y",
+     "invoicegate-" REQUEST "-update-1"},
+    {STEP_ACT, ACT_FINALIZE, "", "/v1/invoices/in_8/finalize", "", "invoicegate-" REQUEST "-finalize-1"},
+    {STEP_ACT, ACT_SEND, "", "/v1/invoices/in_8/send", "", "invoicegate-" REQUEST "-send-1"},
+    {STEP_ACT, ACT_VOID, "", "/v1/invoices/in_8/void", "", "invoicegate-" REQUEST "-void-1"},
+    {STEP_ACT, ACT_INVOICEITEM, "customer=cus_5&amount=5", "/v1/invoiceitems",
+     "customer=cus_5&amount=5&metadata[invoicegate_request]=" REQUEST,
+     "invoicegate-" REQUEST "-invoiceitem-1"},
 };
 
 static void assert_maybe(struct text got, const char *wanted)
@@ -70,6 +95,13 @@ static void assert_maybe(struct text got, const char *wanted)
         assert_text(got, wanted);
     else
         assert_null(got.at);
+}
+
+/* The one step that is an act of the upstream's own interface needs to know which. */
+static void suit(struct plan *plan, enum step step)
+{
+    plan->act = step == STEP_ACT ? ACT_FINALIZE : ACT_NONE;
+    plan->form = step == STEP_ACT ? TEXT("") : TEXT_NONE;
 }
 
 /* Makes a call in an arena that the caller frees. */
@@ -90,7 +122,9 @@ static void recipe_one_never_changes(void **state)
     assert_int_equal(COUNT_OF(golden), STEP_COUNT);
     for (size_t i = 0; i < COUNT_OF(golden); i++) {
         struct arena arena;
-        struct call call = made(golden[i].step, &plan, &arena);
+        struct call call;
+        suit(&plan, golden[i].step);
+        call = made(golden[i].step, &plan, &arena);
         print_message("%s\n", step_name(golden[i].step));
         assert_int_equal(call.method, golden[i].method);
         assert_text(call.path, golden[i].path);
@@ -100,6 +134,44 @@ static void recipe_one_never_changes(void **state)
         assert_int_equal(call.mode, MODE_LIVE);
         arena_free(&arena);
     }
+}
+
+static void what_is_passed_on_never_changes_either(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(passed_on); i++) {
+        struct plan plan = whole_plan();
+        struct arena arena;
+        struct call call;
+        plan.act = passed_on[i].act;
+        plan.form = text_from(passed_on[i].form);
+        plan.upstream_version = TEXT("2024-06-20");
+        call = made(passed_on[i].step, &plan, &arena);
+        print_message("%s\n", plan_step_name(&plan, passed_on[i].step));
+        assert_int_equal(call.method, METHOD_POST);
+        assert_text(call.path, passed_on[i].path);
+        assert_text(call.form, passed_on[i].sent);
+        assert_text(call.idempotency_key, passed_on[i].key);
+        assert_text(call.version, "2024-06-20");
+        arena_free(&arena);
+    }
+}
+
+/* An unknown item is looked for among its customer's items; a look may carry the caller's query. */
+static void what_was_passed_on_is_looked_for(void **state)
+{
+    struct plan plan = whole_plan();
+    struct arena arena;
+
+    (void)state;
+    plan.form = TEXT("");
+    plan.act = ACT_INVOICEITEM;
+    assert_text(made(STEP_LOOKUP, &plan, &arena).path,
+                "/v1/invoiceitems?limit=100&customer=cus_5&created%5Bgte%5D=1735689600&starting_after=in_7");
+    arena_free(&arena);
+    plan.query = TEXT("expand[]=customer");
+    assert_text(made(STEP_READ, &plan, &arena).path, "/v1/invoices/in_8?expand[]=customer");
+    arena_free(&arena);
 }
 
 static void assert_same_text(struct text a, struct text b)
@@ -115,8 +187,11 @@ static void same_plan_same_bytes(void **state)
     (void)state;
     for (int step = 0; step < STEP_COUNT; step++) {
         struct arena arenas[2];
-        struct call a = made((enum step)step, &first, &arenas[0]);
-        struct call b = made((enum step)step, &second, &arenas[1]);
+        struct call a, b;
+        suit(&first, (enum step)step);
+        suit(&second, (enum step)step);
+        a = made((enum step)step, &first, &arenas[0]);
+        b = made((enum step)step, &second, &arenas[1]);
         assert_same_text(a.path, b.path);
         assert_same_text(a.form, b.form);
         assert_same_text(a.idempotency_key, b.idempotency_key);
@@ -132,7 +207,9 @@ static void every_text_ends_with_a_nul(void **state)
     (void)state;
     for (int step = 0; step < STEP_COUNT; step++) {
         struct arena arena;
-        struct call call = made((enum step)step, &plan, &arena);
+        struct call call;
+        suit(&plan, (enum step)step);
+        call = made((enum step)step, &plan, &arena);
         assert_int_equal(strlen(call.path.at), call.path.length);
         if (call.form.at)
             assert_int_equal(strlen(call.form.at), call.form.length);
@@ -213,9 +290,11 @@ static void advancing_changes_nothing_before_its_step(void **state)
     plan.auto_advance = false;
     plan.amount_minor = -1;
     plan.days_until_due = 30;
-    for (size_t i = 0; i < COUNT_OF(golden); i++)
+    for (size_t i = 0; i < COUNT_OF(golden); i++) {
+        suit(&plan, golden[i].step);
         if (golden[i].form)
             assert_form(golden[i].step, &plan, golden[i].form);
+    }
 }
 
 static bool is_unreserved(int byte)
@@ -359,6 +438,7 @@ static void keys_fit_the_upstream(void **state)
     plan.client_id = plan.account_id = (struct text){long_id, sizeof(long_id)};
     for (int step = 0; step < STEP_COUNT; step++) {
         struct arena arena;
+        suit(&plan, (enum step)step);
         assert_true(made((enum step)step, &plan, &arena).idempotency_key.length <= 255);
         arena_free(&arena);
     }
@@ -372,6 +452,7 @@ static void overflow_answers_false(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(golden); i++) {
         int overflows = 0, successes = 0;
+        suit(&plan, golden[i].step);
         for (size_t cap_bytes = 0; cap_bytes < 3000; cap_bytes += 1 + cap_bytes / 400) {
             struct arena arena;
             struct call call;
@@ -401,6 +482,7 @@ static void an_overflowed_arena_makes_nothing(void **state)
         struct arena arena;
         struct call call;
         arena_init(&arena, 64);
+        suit(&plan, (enum step)step);
         assert_null(arena_alloc(&arena, 65));
         assert_false(call_make((enum step)step, &plan, &arena, &call));
         arena_free(&arena);
@@ -409,8 +491,8 @@ static void an_overflowed_arena_makes_nothing(void **state)
 
 static void steps_have_names(void **state)
 {
-    static const char *const names[STEP_COUNT] = {"product", "prices", "customer", "invoice",
-                                                  "lines",   "lookup", "advance",  "delete"};
+    static const char *const names[STEP_COUNT] = {"product", "prices",  "customer", "invoice", "lines",
+                                                  "lookup",  "advance", "delete",   "act",     "read"};
 
     (void)state;
     for (int step = 0; step < STEP_COUNT; step++) {
@@ -423,6 +505,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recipe_one_never_changes),
+        cmocka_unit_test(what_is_passed_on_never_changes_either),
+        cmocka_unit_test(what_was_passed_on_is_looked_for),
         cmocka_unit_test(same_plan_same_bytes),
         cmocka_unit_test(every_text_ends_with_a_nul),
         cmocka_unit_test(what_is_absent_is_not_sent),

@@ -57,7 +57,8 @@ static void statuses_are_those_of_the_interface(void **state)
 /* 504 is the one answer that leaves the outcome open, or that came too late. */
 static void only_the_unsettled_is_a_504(void **state)
 {
-    static const char *const unsettled[] = {"unresolved", "unresolved_keyless", "compensated"};
+    static const char *const unsettled[] = {"unresolved", "unresolved_keyless", "unresolved_act",
+                                            "compensated"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(reasons); i++) {
