@@ -27,7 +27,7 @@ static const char describe_sql[] = {
     "order by c.relname, a.attnum nulls first"};
 
 /* The names as they may be written, audit.requests or requests, in a JSON array; NULL for none. */
-static const char *wanted(const struct ctl *ctl)
+static const char *wanted(struct ctl *ctl)
 {
     static const char prefix[] = "audit.";
     if (ctl->argument_count == 0)
@@ -39,7 +39,7 @@ static const char *wanted(const struct ctl *ctl)
             name += sizeof(prefix) - 1;
         json_object_array_add(array, json_object_new_string(name));
     }
-    struct text list = arena_copy((struct arena *)&ctl->arena, text_from(json_object_to_json_string(array)));
+    struct text list = arena_copy(&ctl->arena, text_from(json_object_to_json_string(array)));
     json_object_put(array);
     return list.at;
 }

@@ -61,12 +61,11 @@ static struct text make_sql(struct ctl *ctl, const struct login *login)
 static enum ctl_exit make(struct ctl *ctl, const struct login *login)
 {
     struct text sql = make_sql(ctl, login);
-    struct text why = arena_printf(&ctl->arena, "%s", login->name);
     if (!sql.at || !db_begin(&ctl->db) || !db_script(&ctl->db, sql.at))
         return CTL_DATABASE;
     DB_RUN(&ctl->db, "insert into gateway.dashboard_logins (login, agency_id) values ($1, $2)",
            db_text(login->name), db_int(login->agency_id));
-    event_write(ctl, "login", login->agency_id, "dashboard login added", why.at);
+    event_write(ctl, "login", login->agency_id, "dashboard login added", login->name);
     return db_commit(&ctl->db) ? CTL_DONE : CTL_DATABASE;
 }
 

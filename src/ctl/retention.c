@@ -94,7 +94,7 @@ static enum ctl_exit drop_month(struct retention *retention)
     struct db *db = &retention->ctl->db;
     const char *tables = json_object_to_json_string(retention->tables);
     for (int attempt = 1;; attempt++) {
-        struct db quiet = *db;
+        struct db told = *db; /* an error would stick, and this one may pass */
         PGresult *result =
             PQexecParams(db->connection, "select gateway.drop_month($1::timestamptz, $2::jsonb, $3)", 3, NULL,
                          (const char *const[]){retention->month, tables, event_who()}, NULL, NULL, 0);
@@ -102,7 +102,7 @@ static enum ctl_exit drop_month(struct retention *retention)
         bool again = sqlstate && strcmp(sqlstate, "55P03") == 0 && attempt < TRIES_MAX;
         bool done = PQresultStatus(result) == PGRES_TUPLES_OK;
         if (!done && !again)
-            db_say_error(&quiet, result);
+            db_say_error(&told, result);
         PQclear(result);
         if (!again)
             return done ? CTL_DONE : CTL_FAILED;
