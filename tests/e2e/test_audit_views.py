@@ -249,6 +249,8 @@ def test_a_dashboard_login_sees_its_own_agency_in_every_view(world: World, harbo
     assert harbor.rows("select distinct agency_id from audit.requests") == [(1,)]
     assert harbor.one("select sum(created)::int from audit.daily") == 4
     calls = harbor.one("select count(*) from audit.upstream_calls")
+    world.owner.rows("insert into gateway.events (subject_id, what) select request_id, 'taken_over' from gateway.invoice_requests")
+    assert harbor.one("select count(*) from audit.events where what = 'taken_over'") == harbor.one("select count(*) from audit.requests")
     assert calls == harbor.one("select count(*) from audit.upstream_calls c join audit.requests r using (request_id)") > 0
 
 
