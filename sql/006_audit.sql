@@ -241,13 +241,13 @@ comment on column audit.requests.agency_id is 'The agency whose key was used.';
 comment on column audit.requests.account_id is 'The connected account, as the upstream names it.';
 comment on column audit.requests.client_id is 'The agency''s client to be billed; null when the body named none that could be one.';
 comment on column audit.requests.product_id is 'The upstream product to be billed.';
-comment on column audit.requests.route is 'Which call: account_invoices.';
+comment on column audit.requests.route is 'Which call: account_invoices and invoices make an invoice; invoice_update, invoice_finalize, invoice_send, invoice_void and invoiceitems act on one.';
 comment on column audit.requests.mode is 'live or test, by the key.';
-comment on column audit.requests.state is 'open; unresolved (may exist upstream, being settled); created; failed (upstream or the gateway gave up); refused (never forwarded).';
+comment on column audit.requests.state is 'open; unresolved (may exist upstream, being settled); created (of an act on an invoice: it was done); failed (upstream or the gateway gave up); refused (never forwarded).';
 comment on column audit.requests.reason is 'Why it failed or was refused, as one stable word.';
 comment on column audit.requests.http_status is 'The status that the client was told.';
 comment on column audit.requests.invoice_id is 'The upstream invoice; with state failed, a draft that was deleted again. To find a request by it, ask audit.invoices.';
-comment on column audit.requests.amount_minor is 'The price of one unit when the plan was frozen, in the smallest unit of the currency.';
+comment on column audit.requests.amount_minor is 'The price of one unit when the plan was frozen; of an invoice that its caller described, its total as the call left it. In the smallest unit of the currency.';
 comment on column audit.requests.currency is 'Three-letter ISO code, lower case.';
 comment on column audit.requests.detail is 'The sentence that belongs to the reason, where there is one.';
 comment on column audit.requests.idempotency_key is 'The client''s Idempotency-Key, if it sent one.';
@@ -285,7 +285,7 @@ select request_id, step, attempt, started_at, duration_ms, http_status, outcome,
 
 comment on view audit.upstream_calls is 'Every HTTP call made upstream for a request.';
 comment on column audit.upstream_calls.request_id is 'The request.';
-comment on column audit.upstream_calls.step is 'product, prices, customer, invoice, lines, check, advance or delete.';
+comment on column audit.upstream_calls.step is 'product, prices, customer, invoice, lines, lookup, advance, delete; of acts update, finalize, send, void, invoiceitem or read.';
 comment on column audit.upstream_calls.attempt is 'Counts from 1 within a step and a fence.';
 comment on column audit.upstream_calls.started_at is 'When the call began, by the worker''s clock.';
 comment on column audit.upstream_calls.duration_ms is 'Until the answer was whole or the call was given up.';
@@ -308,7 +308,7 @@ comment on column audit.events.event_id is 'The event''s number; unique within o
 comment on column audit.events.at is 'When its transaction began.';
 comment on column audit.events.request_id is 'The request; null for what concerns none.';
 comment on column audit.events.worker is 'The worker''s number; null for what an operator did.';
-comment on column audit.events.what is 'opened, planned, unresolved, delete_decided, advance_decided, withdrawn, created, failed, refused, ...';
+comment on column audit.events.what is 'opened, planned, unresolved, delete_decided, advance_decided, withdrawn, created, done (an act), failed, refused, ...';
 comment on column audit.events.why is 'The reason, or what belongs to the event.';
 comment on column audit.events.agency_id is 'The agency, where one is concerned.';
 comment on column audit.events.about is 'request, agency, account, client, key, migration, maintenance, retention, ...';
