@@ -332,26 +332,25 @@ comment on column audit.failure_reasons.requests is 'How many.';
 comment on column audit.failure_reasons.amount_minor is 'The sum of their amounts as planned, where known, in the smallest unit.';
 
 create view audit.latency_daily as
-select day, agency_id, mode, max(whole_all)::bigint as requests,
-       min(ms) filter (where whole_so_far >= 0.5 * whole_all)::integer as whole_p50_ms,
-       min(ms) filter (where whole_so_far >= 0.95 * whole_all)::integer as whole_p95_ms,
-       min(ms) filter (where whole_so_far >= 0.99 * whole_all)::integer as whole_p99_ms,
-       min(ms) filter (where upstream_so_far >= 0.5 * upstream_all)::integer as upstream_p50_ms,
-       min(ms) filter (where upstream_so_far >= 0.95 * upstream_all)::integer as upstream_p95_ms,
-       min(ms) filter (where upstream_so_far >= 0.99 * upstream_all)::integer as upstream_p99_ms,
-       min(ms) filter (where rest_so_far >= 0.5 * rest_all)::integer as rest_p50_ms,
-       min(ms) filter (where rest_so_far >= 0.95 * rest_all)::integer as rest_p95_ms,
-       min(ms) filter (where rest_so_far >= 0.99 * rest_all)::integer as rest_p99_ms
-  from (select day, agency_id, mode, ceil(2 ^ (bucket / 4.0)) as ms,
-               sum(whole) over so_far as whole_so_far,
-               sum(upstream) over so_far as upstream_so_far,
-               sum(rest) over so_far as rest_so_far,
-               sum(whole) over (partition by day, agency_id, mode) as whole_all,
-               sum(upstream) over (partition by day, agency_id, mode) as upstream_all,
-               sum(rest) over (partition by day, agency_id, mode) as rest_all
-          from gateway.latency_daily
-        window so_far as (partition by day, agency_id, mode order by bucket)) counted
- group by day, agency_id, mode;
+select day, agency_id, mode, whole[last]::bigint as requests,
+       ms[1 + width_bucket(ceil(0.5 * nullif(whole[last], 0)) - 1, whole)] as whole_p50_ms,
+       ms[1 + width_bucket(ceil(0.95 * nullif(whole[last], 0)) - 1, whole)] as whole_p95_ms,
+       ms[1 + width_bucket(ceil(0.99 * nullif(whole[last], 0)) - 1, whole)] as whole_p99_ms,
+       ms[1 + width_bucket(ceil(0.5 * nullif(upstream[last], 0)) - 1, upstream)] as upstream_p50_ms,
+       ms[1 + width_bucket(ceil(0.95 * nullif(upstream[last], 0)) - 1, upstream)] as upstream_p95_ms,
+       ms[1 + width_bucket(ceil(0.99 * nullif(upstream[last], 0)) - 1, upstream)] as upstream_p99_ms,
+       ms[1 + width_bucket(ceil(0.5 * nullif(rest[last], 0)) - 1, rest)] as rest_p50_ms,
+       ms[1 + width_bucket(ceil(0.95 * nullif(rest[last], 0)) - 1, rest)] as rest_p95_ms,
+       ms[1 + width_bucket(ceil(0.99 * nullif(rest[last], 0)) - 1, rest)] as rest_p99_ms
+  from (select day, agency_id, mode, count(*)::integer as last, array_agg(ms order by ms) as ms,
+               array_agg(whole_so_far order by ms) as whole, array_agg(upstream_so_far order by ms) as upstream,
+               array_agg(rest_so_far order by ms) as rest
+          from (select day, agency_id, mode, ceil(2 ^ (bucket / 4::float))::integer as ms,
+                       sum(whole::float) over so_far as whole_so_far, sum(upstream::float) over so_far as upstream_so_far,
+                       sum(rest::float) over so_far as rest_so_far
+                  from gateway.latency_daily
+                window so_far as (partition by day, agency_id, mode order by bucket rows unbounded preceding)) added
+         group by day, agency_id, mode) counted;
 
 comment on view audit.latency_daily is 'How long created requests took, per day (UTC), agency and mode. Some seconds behind.';
 comment on column audit.latency_daily.day is 'The day of the intent, in UTC.';
@@ -369,26 +368,25 @@ comment on column audit.latency_daily.rest_p95_ms is 'In the database and the ga
 comment on column audit.latency_daily.rest_p99_ms is 'In the database and the gateway itself: 99 % took at most so many milliseconds (to about a fifth).';
 
 create view audit.latency_hourly as
-select hour, agency_id, mode, max(whole_all)::bigint as requests,
-       min(ms) filter (where whole_so_far >= 0.5 * whole_all)::integer as whole_p50_ms,
-       min(ms) filter (where whole_so_far >= 0.95 * whole_all)::integer as whole_p95_ms,
-       min(ms) filter (where whole_so_far >= 0.99 * whole_all)::integer as whole_p99_ms,
-       min(ms) filter (where upstream_so_far >= 0.5 * upstream_all)::integer as upstream_p50_ms,
-       min(ms) filter (where upstream_so_far >= 0.95 * upstream_all)::integer as upstream_p95_ms,
-       min(ms) filter (where upstream_so_far >= 0.99 * upstream_all)::integer as upstream_p99_ms,
-       min(ms) filter (where rest_so_far >= 0.5 * rest_all)::integer as rest_p50_ms,
-       min(ms) filter (where rest_so_far >= 0.95 * rest_all)::integer as rest_p95_ms,
-       min(ms) filter (where rest_so_far >= 0.99 * rest_all)::integer as rest_p99_ms
-  from (select hour, agency_id, mode, ceil(2 ^ (bucket / 4.0)) as ms,
-               sum(whole) over so_far as whole_so_far,
-               sum(upstream) over so_far as upstream_so_far,
-               sum(rest) over so_far as rest_so_far,
-               sum(whole) over (partition by hour, agency_id, mode) as whole_all,
-               sum(upstream) over (partition by hour, agency_id, mode) as upstream_all,
-               sum(rest) over (partition by hour, agency_id, mode) as rest_all
-          from gateway.latency_hourly
-        window so_far as (partition by hour, agency_id, mode order by bucket)) counted
- group by hour, agency_id, mode;
+select hour, agency_id, mode, whole[last]::bigint as requests,
+       ms[1 + width_bucket(ceil(0.5 * nullif(whole[last], 0)) - 1, whole)] as whole_p50_ms,
+       ms[1 + width_bucket(ceil(0.95 * nullif(whole[last], 0)) - 1, whole)] as whole_p95_ms,
+       ms[1 + width_bucket(ceil(0.99 * nullif(whole[last], 0)) - 1, whole)] as whole_p99_ms,
+       ms[1 + width_bucket(ceil(0.5 * nullif(upstream[last], 0)) - 1, upstream)] as upstream_p50_ms,
+       ms[1 + width_bucket(ceil(0.95 * nullif(upstream[last], 0)) - 1, upstream)] as upstream_p95_ms,
+       ms[1 + width_bucket(ceil(0.99 * nullif(upstream[last], 0)) - 1, upstream)] as upstream_p99_ms,
+       ms[1 + width_bucket(ceil(0.5 * nullif(rest[last], 0)) - 1, rest)] as rest_p50_ms,
+       ms[1 + width_bucket(ceil(0.95 * nullif(rest[last], 0)) - 1, rest)] as rest_p95_ms,
+       ms[1 + width_bucket(ceil(0.99 * nullif(rest[last], 0)) - 1, rest)] as rest_p99_ms
+  from (select hour, agency_id, mode, count(*)::integer as last, array_agg(ms order by ms) as ms,
+               array_agg(whole_so_far order by ms) as whole, array_agg(upstream_so_far order by ms) as upstream,
+               array_agg(rest_so_far order by ms) as rest
+          from (select hour, agency_id, mode, ceil(2 ^ (bucket / 4::float))::integer as ms,
+                       sum(whole::float) over so_far as whole_so_far, sum(upstream::float) over so_far as upstream_so_far,
+                       sum(rest::float) over so_far as rest_so_far
+                  from gateway.latency_hourly
+                window so_far as (partition by hour, agency_id, mode order by bucket rows unbounded preceding)) added
+         group by hour, agency_id, mode) counted;
 
 comment on view audit.latency_hourly is 'How long created requests took, per hour, agency and mode. Some seconds behind.';
 comment on column audit.latency_hourly.hour is 'The beginning of the hour of the intent.';
@@ -406,7 +404,7 @@ comment on column audit.latency_hourly.rest_p95_ms is 'In the database and the g
 comment on column audit.latency_hourly.rest_p99_ms is 'In the database and the gateway itself: 99 % took at most so many milliseconds (to about a fifth).';
 
 create view audit.latency_histogram as
-select day, agency_id, mode, ceil(2 ^ (bucket / 4.0))::integer as at_most_ms, whole, upstream, rest
+select day, agency_id, mode, ceil(2 ^ (bucket / 4::float))::integer as at_most_ms, whole, upstream, rest
   from gateway.latency_daily;
 
 comment on view audit.latency_histogram is 'The counts that audit.latency_daily is made of, to be added up over other spans.';
