@@ -147,12 +147,15 @@ begin
         p_account_id := gateway.effective_accounts(p_key_digest, p_account_id);
     end if;
 
-    -- An idempotency key's scope is locked before it is looked at, in key order, without waiting for anybody.
+    -- An idempotency key's scope is locked before it is looked at, in key order, without waiting for anybody. It is the
+    -- agency's own: what others send cannot be in its way.
     select array_agg(locked order by ord) into v_locked
       from (select ord, pg_try_advisory_xact_lock(scope) as locked
-              from (select ord, hashtextextended(account || ' ' || route || ' ' || key, 0) as scope
-                      from unnest(p_account_id, p_route, p_idempotency_key) with ordinality
-                        as i (account, route, key, ord)
+              from (select i.ord, hashtextextended(k.agency_id || ' ' || coalesce(i.account, '') || ' ' || i.route
+                                                   || ' ' || i.key, 0) as scope
+                      from unnest(p_account_id, p_route, p_idempotency_key, p_key_digest) with ordinality
+                        as i (account, route, key, digest, ord)
+                      left join gateway.api_keys k on i.key is not null and k.digest = i.digest
                      order by scope nulls last
                     offset 0) ordered) taken;
 

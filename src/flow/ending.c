@@ -123,9 +123,9 @@ static struct text upstream_message(struct job *job, struct object object)
     return arena_copy(&job->arena, message);
 }
 
-static const char *failure_word(struct decision decision, const struct reply *reply)
+static const char *failure_word(struct decision decision, const struct reply *reply, struct object object)
 {
-    bool refused = decision.outcome == OUTCOME_REFUSED;
+    bool refused = decision.outcome == OUTCOME_REFUSED && object_is_error(object);
     if (reply->transport != TRANSPORT_ANSWERED)
         return "upstream_away";
     if (reply->status == 401)
@@ -141,10 +141,10 @@ static const char *failure_word(struct decision decision, const struct reply *re
     return "upstream_nonsense";
 }
 
-void ending_upstream_failed(struct job *job, struct decision decision, const struct reply *reply,
-                            struct object object)
+void ending_upstream_said(struct job *job, struct decision decision, const struct reply *reply,
+                          struct object object)
 {
-    const char *word = failure_word(decision, reply);
+    const char *word = failure_word(decision, reply, object);
     set_ending(job, word);
     if (strcmp(word, "upstream_refused") == 0) {
         job->ending.status = reply->status;
@@ -158,6 +158,17 @@ void ending_upstream_failed(struct job *job, struct decision decision, const str
         LOG(LOG_ERROR, "the upstream refuses the gateway",
             LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("account", job->plan.account_id),
             LOG_INT("http_status", reply->status));
+}
+
+void ending_as_said(struct job *job)
+{
+    fail(job);
+}
+
+void ending_upstream_failed(struct job *job, struct decision decision, const struct reply *reply,
+                            struct object object)
+{
+    ending_upstream_said(job, decision, reply, object);
     fail(job);
 }
 

@@ -20,6 +20,10 @@ void ending_upstream_failed(struct job *job, struct decision decision, const str
                             struct object object);
 /* The draft has to go, for the reason that was given before: decided, then done. */
 void ending_delete(struct job *job);
+/* Remembers what it means, and (later) ends so. */
+void ending_upstream_said(struct job *job, struct decision decision, const struct reply *reply,
+                          struct object object);
+void ending_as_said(struct job *job);
 /* The draft is deleted, or (stands) can no longer be. */
 void ending_deleted(struct job *job, bool stands);
 /* The lost intent is written again. */

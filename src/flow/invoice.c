@@ -21,6 +21,9 @@
 
 #define CREATED_END_S INT64_C(253402300800) /* the year 10000 */
 
+#define WORD_MAX_BYTES 255
+#define TEXT_MAX_BYTES 5000
+
 /* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
  * way. */
 static bool says_how_to_collect(const struct request *request)
@@ -131,8 +134,8 @@ void invoice_keep(struct job *job, const struct reply *reply, struct object obje
 {
     job->plan.invoice_id = arena_copy(&job->arena, object_text(object, "id"));
     job->invoice_object = arena_copy(&job->arena, reply->body);
-    job->status = arena_copy(&job->arena, object_text(object, "status"));
-    job->number = arena_copy(&job->arena, object_text(object, "number"));
+    job->status = arena_copy(&job->arena, object_text_within(object, "status", WORD_MAX_BYTES));
+    job->number = arena_copy(&job->arena, object_text_within(object, "number", WORD_MAX_BYTES));
     job->created_s = created_of(object);
     if (!object_int64(object, "total", &job->total_minor) &&
         !object_int64(object, "amount_due", &job->total_minor))
@@ -151,6 +154,23 @@ void invoice_passed_on(struct job *job, struct text id)
     ending_created(job);
 }
 
+/* A refusal speaks of its own attempt. What an earlier one that was in doubt has made, only a look can tell.
+ */
+static void invoice_refused(struct job *job, struct decision decision, const struct reply *reply,
+                            struct object object)
+{
+    bool renews =
+        !job->compensate && prepare_may_renew(job) && !job->plan.form.at && customer_is_gone(reply, object);
+    if (job->invoice_doubted) {
+        ending_upstream_said(job, decision, reply, object);
+        lookup_after_refusal(job, renews ? ABSENT_IS_RENEWED : ABSENT_AS_SAID);
+    } else if (renews) {
+        prepare_renew_customer(job);
+    } else {
+        ending_upstream_failed(job, decision, reply, object);
+    }
+}
+
 static void invoice_made(struct job *job, struct decision decision, const struct reply *reply,
                          struct object object)
 {
@@ -159,9 +179,8 @@ static void invoice_made(struct job *job, struct decision decision, const struct
         invoice_has_id(job);
     } else if (decision.look_up) {
         lookup_begin(job, STEP_INVOICE);
-    } else if (decision.outcome == OUTCOME_REFUSED && !job->compensate && prepare_may_renew(job) &&
-               !job->plan.form.at && customer_is_gone(reply, object)) {
-        prepare_renew_customer(job);
+    } else if (decision.outcome == OUTCOME_REFUSED) {
+        invoice_refused(job, decision, reply, object);
     } else {
         ending_upstream_failed(job, decision, reply, object);
     }
@@ -198,9 +217,9 @@ static void write_answer(struct job *job, struct object object)
         .status = job->status.at ? job->status : TEXT("draft"),
         .number = job->number,
         .customer_id = job->plan.customer_id,
-        .customer_email = object_text(object, "customer_email"),
-        .customer_name = object_text(object, "customer_name"),
-        .description = object_text(object, "description"),
+        .customer_email = object_text_within(object, "customer_email", TEXT_MAX_BYTES),
+        .customer_name = object_text_within(object, "customer_name", TEXT_MAX_BYTES),
+        .description = object_text_within(object, "description", TEXT_MAX_BYTES),
         .created_s = job->created_s,
     };
     job->answer = response_invoice(&job->arena, &invoice);

@@ -52,6 +52,13 @@ struct ending {
     bool pin;            /* the upstream decided it for good: it belongs to the client's key */
 };
 
+/* What follows when a look-up finds nothing. */
+enum after_absence {
+    ABSENT_IS_FAILED,  /* after a second look */
+    ABSENT_AS_SAID,    /* the upstream has refused it, too: its words stand (job.ending) */
+    ABSENT_IS_RENEWED, /* the upstream has refused it for its customer's sake: with a new customer */
+};
+
 struct gateway;
 
 struct job {
@@ -89,11 +96,13 @@ struct job {
     int tries;                /* of this step since it was entered */
     int attempts[STEP_COUNT]; /* over the job's life, for the audit */
     bool unknown[STEP_COUNT]; /* an attempt of the step may have happened */
-    enum step sought;         /* LOOKING_UP: the step that is in doubt */
-    const char *doing;        /* "create", or what was decided for good: "delete", "advance" */
-    int lookups;              /* how often the whole list was read without finding it */
-    int renewals;             /* of the customer */
-    int64_t invoice_since_s;  /* unix time before the first attempt to make the invoice */
+    bool invoice_doubted;     /* some attempt to make the invoice may have happened */
+    enum after_absence after_absence;
+    enum step sought;        /* LOOKING_UP: the step that is in doubt */
+    const char *doing;       /* "create", or what was decided for good: "delete", "advance" */
+    int lookups;             /* how often the whole list was read without finding it */
+    int renewals;            /* of the customer */
+    int64_t invoice_since_s; /* unix time before the first attempt to make the invoice */
 
     /* what came back */
     struct text invoice_object; /* the bytes of the last invoice object */

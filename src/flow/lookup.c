@@ -7,6 +7,7 @@
 #include "flow/gateway.h"
 #include "flow/invoice.h"
 #include "flow/object.h"
+#include "flow/prepare.h"
 #include "flow/product.h"
 #include "flow/step.h"
 
@@ -23,12 +24,19 @@ static enum step step_of(const struct job *job)
 void lookup_begin(struct job *job, enum step sought)
 {
     job->sought = sought;
+    job->after_absence = ABSENT_IS_FAILED;
     job->lookups = 0;
     job->plan.list_cursor = TEXT_NONE;
     job->plan.list_since_s = job->invoice_since_s - CLOCK_MARGIN_S;
     ending_note_unresolved(job, "looking_up");
     job_set_state(job, JOB_LOOKING_UP);
     step_start_later(job, step_of(job), sought == STEP_DELETE ? UNDELETED_PAUSE_MS : 0);
+}
+
+void lookup_after_refusal(struct job *job, enum after_absence after)
+{
+    lookup_begin(job, STEP_INVOICE);
+    job->after_absence = after;
 }
 
 static void found_new(struct job *job, const struct reply *reply, struct object invoice)
@@ -66,12 +74,16 @@ static void found(struct job *job, struct object invoice)
 void lookup_absent(struct job *job)
 {
     job->plan.list_cursor = TEXT_NONE;
-    if (++job->lookups < 2) {
+    if (++job->lookups < 2 && job->after_absence == ABSENT_IS_FAILED) {
         step_start_later(job, step_of(job), job->gateway->settings->lookup_pause_ms);
         return;
     }
     job->unknown[job->sought] = false;
-    if (job->sought == STEP_DELETE)
+    if (job->after_absence == ABSENT_IS_RENEWED && !job->compensate)
+        prepare_renew_customer(job);
+    else if (job->after_absence != ABSENT_IS_FAILED)
+        ending_as_said(job);
+    else if (job->sought == STEP_DELETE)
         ending_deleted(job, false);
     else
         ending_fail(job, job->plan.act == ACT_NONE ? "not_found_upstream" : "act_not_done");

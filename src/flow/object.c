@@ -48,6 +48,12 @@ struct text object_text(struct object object, const char *path)
     return is(value, TOKEN_STRING) ? tokens_string(value.tokens, value.index) : TEXT_NONE;
 }
 
+struct text object_text_within(struct object object, const char *path, size_t max_bytes)
+{
+    struct text text = object_text(object, path);
+    return text.length <= max_bytes ? text : TEXT_NONE;
+}
+
 bool object_int64(struct object object, const char *path, int64_t *value)
 {
     struct object number = object_at(object, path);
@@ -57,6 +63,11 @@ bool object_int64(struct object object, const char *path, int64_t *value)
 bool object_true(struct object object, const char *path)
 {
     return is(object_at(object, path), TOKEN_TRUE);
+}
+
+bool object_is_error(struct object object)
+{
+    return is(object_at(object, "error"), TOKEN_OBJECT);
 }
 
 bool object_is_array(struct object object, const char *path)

@@ -26,9 +26,13 @@ bool object_exists(struct object object);
 
 struct object object_at(struct object object, const char *path);
 struct text object_text(struct object object, const char *path);
+/* The same, absent when it is longer than anybody's word should be. */
+struct text object_text_within(struct object object, const char *path, size_t max_bytes);
 MUST_CHECK bool object_int64(struct object object, const char *path, int64_t *value);
 bool object_true(struct object object, const char *path);
 bool object_is_array(struct object object, const char *path);
+/* Whether it is the upstream's own way to say no: an object with a member error. */
+bool object_is_error(struct object object);
 /* Elements of the array at path; 0 when there is none. */
 size_t object_count(struct object object, const char *path);
 struct object object_element(struct object object, const char *path, size_t index);

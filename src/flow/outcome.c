@@ -26,7 +26,7 @@ static const struct {
 static enum meaning meaning_of(enum step step, int status)
 {
     if (status == 404 && step == STEP_DELETE)
-        return MEANS_DONE; /* what is gone is deleted */
+        return MEANS_DONE; /* what is gone is deleted, if the upstream says so */
     for (size_t i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
         if (meanings[i].status == status)
             return meanings[i].meaning;
@@ -37,6 +37,13 @@ static enum meaning meaning_of(enum step step, int status)
     if (status >= 300 && status < 500)
         return MEANS_KEPT_OUT;
     return MEANS_IN_DOUBT;
+}
+
+/* A refusal that is not in the upstream's own words is that of somebody on the way. */
+static enum meaning meaning_in(enum step step, const struct facts *facts)
+{
+    enum meaning meaning = meaning_of(step, facts->status);
+    return meaning == MEANS_NO && step_creates(step) && !facts->spoken ? MEANS_KEPT_OUT : meaning;
 }
 
 /* A clean "it did not happen" stays UNKNOWN when an earlier attempt may have happened. */
@@ -64,10 +71,13 @@ struct decision outcome_decide(enum step step, const struct facts *facts, bool w
     /* With a 409 the key is merely in use by an earlier attempt: that passes. */
     if (facts->idempotency_error && facts->status != 409 && step_creates(step))
         return (struct decision){OUTCOME_UNKNOWN, true};
-    switch (meaning_of(step, facts->status)) {
+    switch (meaning_in(step, facts)) {
     case MEANS_DONE:
-        if (facts->sound || (step == STEP_DELETE && facts->status == 404))
+        if (facts->sound)
             return (struct decision){OUTCOME_OK, false};
+        if (facts->status == 404) /* somebody's 404, not the upstream's word that it is gone */
+            return facts->should_retry == SHOULD_RETRY_YES ? not_happened(OUTCOME_RETRY, was_unknown, true)
+                                                           : (struct decision){OUTCOME_REFUSED, false};
         return in_doubt(step, facts, was_unknown);
     case MEANS_NO:
         if (facts->should_retry == SHOULD_RETRY_YES)

@@ -29,6 +29,7 @@ struct facts {
     enum should_retry should_retry;
     bool replayed;          /* the upstream gave a saved answer */
     bool sound;             /* the body is a JSON object with what the step needs */
+    bool spoken;            /* the body is the upstream's own error object */
     bool idempotency_error; /* an error of type idempotency_error */
 };
 

@@ -50,9 +50,11 @@ static void expired(struct job *job)
     } else if (may_simply_stop(job)) {
         step_stop(job);
         ending_fail(job, "upstream_away");
+        patience_start(job, COMMIT_GRACE_MS);
     } else {
-        /* A keyless client whose commit is under way is told what it says, once it says it. */
-        if (job->state != JOB_FINISHING || !job_may_withdraw(job)) {
+        /* A keyless client whose created invoice is being committed is told so, once it is. */
+        bool committing = job->state == JOB_FINISHING && text_is(job->final_state, TEXT("created"));
+        if (!committing || !job_may_withdraw(job)) {
             job->compensate = job_may_withdraw(job);
             ending_answer_unresolved(job);
         }

@@ -12,6 +12,7 @@
 #include "flow/step.h"
 
 #define RENEWALS_MAX 2
+#define NAME_MAX_BYTES 1000
 
 static void enter_planning(struct job *job);
 
@@ -85,7 +86,7 @@ void prepare_product_read(struct job *job, struct decision decision, const struc
     } else if (decision.outcome != OUTCOME_OK) {
         ending_upstream_failed(job, decision, reply, object);
     } else {
-        job->product_name = arena_copy(&job->arena, object_text(object, "name"));
+        job->product_name = arena_copy(&job->arena, object_text_within(object, "name", NAME_MAX_BYTES));
         job->product_object = arena_copy(&job->arena, reply->body);
         price_decided(job, price_of_product(object, &job->arena, &price), &price);
     }

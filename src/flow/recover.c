@@ -112,6 +112,7 @@ static void fill_request(struct job *job, const struct store_taken *taken)
 /* Whoever had it before may have attempted every step of a frozen plan. */
 static void doubt_everything(struct job *job)
 {
+    job->invoice_doubted = job->planned;
     for (int step = 0; step < STEP_COUNT; step++)
         job->unknown[step] = job->planned && step_creates((enum step)step);
 }

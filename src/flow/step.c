@@ -86,7 +86,11 @@ static bool prepare(struct job *job, enum step step)
     job->step = step;
     if (call_make(step, &job->plan, &job->arena, &job->call))
         return true;
-    ending_fail(job, "internal");
+    /* Memory is out. What may stand upstream is not given up: whoever takes it over has memory of its own. */
+    if (job_invoice_possible(job))
+        ending_park(job);
+    else
+        ending_fail(job, "internal");
     return false;
 }
 
@@ -135,24 +139,36 @@ static bool is_sound_list(struct object list)
     return object_is_array(list, "data");
 }
 
-/* What each step needs to find in a 2xx answer before it is believed. */
-static bool is_sound(enum step step, struct object object)
+/* Only the upstream itself can say that a draft is gone: this one, now or before. */
+static bool is_sound_deletion(const struct job *job, const struct reply *reply, struct object object)
 {
+    if (reply->status == 404)
+        return text_is(object_text(object, "error.code"), TEXT("resource_missing"));
+    return text_is(object_text(object, "id"), job->plan.invoice_id) && object_true(object, "deleted");
+}
+
+/* What each step needs to find in an answer before it is believed. */
+static bool is_sound(const struct job *job, const struct reply *reply, struct object object)
+{
+    enum step step = job->step;
     if (!object_exists(object))
         return false;
+    if (step == STEP_DELETE)
+        return is_sound_deletion(job, reply, object);
     if (step == STEP_PRICES || step == STEP_LOOKUP)
         return is_sound_list(object);
     return object_id_valid(object_text(object, "id"));
 }
 
-static struct facts facts_of(enum step step, const struct reply *reply, struct object object)
+static struct facts facts_of(const struct job *job, const struct reply *reply, struct object object)
 {
     return (struct facts){
         .transport = reply->transport,
         .status = reply->status,
         .should_retry = reply->should_retry,
         .replayed = reply->replayed,
-        .sound = is_sound(step, object),
+        .sound = is_sound(job, reply, object),
+        .spoken = object_is_error(object),
         .idempotency_error = text_is(object_text(object, "error.type"), TEXT("idempotency_error")),
     };
 }
@@ -186,7 +202,7 @@ void step_replied(struct job *job, const struct reply *reply)
     struct object object = reply->transport == TRANSPORT_ANSWERED
                                ? object_read(&tokens, &gateway->scratch, reply->body)
                                : OBJECT_NONE;
-    struct facts facts = facts_of(job->step, reply, object);
+    struct facts facts = facts_of(job, reply, object);
     bool was_unknown = job->unknown[job->step] || (reply->resent && step_creates(job->step));
     struct decision decision = outcome_decide(job->step, &facts, was_unknown);
     job->call_number = 0;
@@ -195,6 +211,7 @@ void step_replied(struct job *job, const struct reply *reply)
     job_add_call(job, reply, decision.outcome);
     log_attempt(job, reply, decision.outcome);
     job->unknown[job->step] = decision.outcome == OUTCOME_UNKNOWN;
+    job->invoice_doubted = job->invoice_doubted || job->unknown[STEP_INVOICE];
     if (repeats(&decision) && !is_hopeless(job)) {
         if (decision.outcome == OUTCOME_UNKNOWN && job_invoice_possible(job) && !job->noted)
             ending_note_unresolved(job, plan_step_name(&job->plan, job->step));

@@ -167,6 +167,13 @@ static void conn_readable(void *owner, uint32_t events)
     }
 }
 
+/* A peer that has closed may still take bytes that it will never read: whoever is told must be there. */
+static bool has_left(const struct conn *conn)
+{
+    char byte;
+    return recv(conn->fcgi.ipcFd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 bool front_answer(struct front *front, struct ref ref, const struct http_answer *answer)
 {
     struct conn *conn = slots_get(&front->pending, ref);
@@ -176,7 +183,7 @@ bool front_answer(struct front *front, struct ref ref, const struct http_answer 
         return false;
     slots_remove(&front->pending, ref);
     conn->ref = REF_NONE;
-    written = conn_write(&conn->fcgi, answer);
+    written = !has_left(conn) && conn_write(&conn->fcgi, answer);
     conn->answered = true;
     if (!conn->handing_over)
         conn_finish(conn);

@@ -221,7 +221,7 @@ static void make_lookup(const struct plan *plan, struct arena *arena, struct cal
 {
     struct builder path;
     bool items = plan->act == ACT_INVOICEITEM;
-    path_begin(&path, arena, items ? "/v1/invoiceitems?limit=100" : "/v1/invoices?limit=100");
+    path_begin(&path, arena, items ? "/v1/invoiceitems?limit=25" : "/v1/invoices?limit=25");
     add_field(&path, "customer", plan->customer_id);
     add_number(&path, "created%5Bgte%5D", plan->list_since_s);
     add_field(&path, "starting_after", plan->list_cursor);

@@ -58,7 +58,7 @@ static const struct golden {
     {STEP_LINES, METHOD_POST, "/v1/invoices/in_8/add_lines",
      "lines[0][pricing][price]=price_3&lines[0][quantity]=1", "invoicegate-" REQUEST "-lines-1"},
     {STEP_LOOKUP, METHOD_GET,
-     "/v1/invoices?limit=100&customer=cus_5&created%5Bgte%5D=1735689600&starting_after=in_7", NULL, NULL},
+     "/v1/invoices?limit=25&customer=cus_5&created%5Bgte%5D=1735689600&starting_after=in_7", NULL, NULL},
     {STEP_ADVANCE, METHOD_POST, "/v1/invoices/in_8", "auto_advance=true",
      "invoicegate-" REQUEST "-advance-1"},
     {STEP_DELETE, METHOD_DELETE, "/v1/invoices/in_8", NULL, NULL},
@@ -167,7 +167,7 @@ static void what_was_passed_on_is_looked_for(void **state)
     plan.form = TEXT("");
     plan.act = ACT_INVOICEITEM;
     assert_text(made(STEP_LOOKUP, &plan, &arena).path,
-                "/v1/invoiceitems?limit=100&customer=cus_5&created%5Bgte%5D=1735689600&starting_after=in_7");
+                "/v1/invoiceitems?limit=25&customer=cus_5&created%5Bgte%5D=1735689600&starting_after=in_7");
     arena_free(&arena);
     plan.query = TEXT("expand[]=customer");
     assert_text(made(STEP_READ, &plan, &arena).path, "/v1/invoices/in_8?expand[]=customer");
@@ -252,7 +252,7 @@ static void what_is_absent_is_not_sent(void **state)
     plan.customer_name = TEXT_NONE;
     assert_form(STEP_CUSTOMER, &plan, "email=&metadata[invoicegate_client]=cl_1");
     plan.list_cursor = TEXT_NONE;
-    assert_path(STEP_LOOKUP, &plan, "/v1/invoices?limit=100&customer=cus_5&created%5Bgte%5D=1735689600");
+    assert_path(STEP_LOOKUP, &plan, "/v1/invoices?limit=25&customer=cus_5&created%5Bgte%5D=1735689600");
 }
 
 static void due_days_go_with_send_invoice(void **state)
@@ -369,7 +369,7 @@ static void ids_cannot_leave_their_place_in_a_path(void **state)
     assert_path(STEP_DELETE, &plan, "/v1/invoices/in%2F..%2Fx%20y");
     assert_path(
         STEP_LOOKUP, &plan,
-        "/v1/invoices?limit=100&customer=cus%26limit%3D1&created%5Bgte%5D=1735689600&starting_after=a%26b");
+        "/v1/invoices?limit=25&customer=cus%26limit%3D1&created%5Bgte%5D=1735689600&starting_after=a%26b");
 }
 
 static void another_generation_another_key(void **state)

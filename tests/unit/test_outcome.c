@@ -10,7 +10,7 @@
 #define NO SHOULD_RETRY_NO
 
 /* What else an answer was. */
-enum trait { PLAIN = 0, SOUND = 1, REPLAYED = 2, KEY_ERROR = 4, DOUBTED = 8 };
+enum trait { PLAIN = 0, SOUND = 1, REPLAYED = 2, KEY_ERROR = 4, DOUBTED = 8, FOREIGN = 16 };
 
 /* What is expected of a step: LOOK is UNKNOWN with a look-up. */
 enum expected { OK, REFUSED, RETRY, UNKNOWN, LOOK };
@@ -74,8 +74,17 @@ static const struct {
     {STEP_DELETE, ANSWERED, 400, UNSAID, PLAIN, REFUSED},
     {STEP_DELETE, ANSWERED, 400, UNSAID, DOUBTED, REFUSED},
     /* What is gone is deleted. */
-    {STEP_DELETE, ANSWERED, 404, UNSAID, PLAIN, OK},
-    {STEP_DELETE, ANSWERED, 404, NO, DOUBTED, OK},
+    {STEP_DELETE, ANSWERED, 404, UNSAID, SOUND, OK},
+    {STEP_DELETE, ANSWERED, 404, NO, SOUND | DOUBTED, OK},
+    /* If the upstream does not say so, somebody else did. */
+    {STEP_DELETE, ANSWERED, 404, UNSAID, PLAIN, REFUSED},
+    {STEP_DELETE, ANSWERED, 404, UNSAID, FOREIGN | DOUBTED, REFUSED},
+    {STEP_DELETE, ANSWERED, 404, YES, PLAIN, RETRY},
+    /* A refusal that is not in the upstream's words is that of somebody on the way. */
+    {STEP_INVOICE, ANSWERED, 404, UNSAID, FOREIGN, REFUSED},
+    {STEP_INVOICE, ANSWERED, 404, UNSAID, FOREIGN | DOUBTED, UNKNOWN},
+    {STEP_INVOICE, ANSWERED, 400, UNSAID, FOREIGN | DOUBTED, UNKNOWN},
+    {STEP_LINES, ANSWERED, 402, UNSAID, FOREIGN | REPLAYED | DOUBTED, LOOK},
     {STEP_ADVANCE, ANSWERED, 404, UNSAID, PLAIN, REFUSED},
     /* The gateway is kept out: says nothing of earlier attempts. */
     {STEP_PRODUCT, ANSWERED, 401, UNSAID, PLAIN, REFUSED},
@@ -143,6 +152,7 @@ static void decides_as_the_table_says(void **state)
                               .should_retry = table[i].should_retry,
                               .sound = table[i].traits & SOUND,
                               .replayed = table[i].traits & REPLAYED,
+                              .spoken = !(table[i].traits & FOREIGN),
                               .idempotency_error = table[i].traits & KEY_ERROR};
         enum expected got = shown(outcome_decide(table[i].step, &facts, table[i].traits & DOUBTED));
         if (got != table[i].expected)
@@ -180,13 +190,19 @@ static bool is_success(int status)
 static bool is_own_refusal(const struct facts *facts)
 {
     static const int others[] = {401, 403, 409, 424, 429};
-    return facts->status >= 400 && facts->status < 500 && !facts->idempotency_error &&
+    return facts->status >= 400 && facts->status < 500 && facts->spoken && !facts->idempotency_error &&
            !is_one_of(facts->status, others, COUNT_OF(others));
 }
 
 static bool is_gone(const struct point *point)
 {
-    return point->step == STEP_DELETE && point->facts.status == 404;
+    return point->step == STEP_DELETE && point->facts.status == 404 && point->facts.sound;
+}
+
+/* Somebody's 404 to a deletion: not believed, but looked into. */
+static bool is_elsewhere(const struct point *point)
+{
+    return point->step == STEP_DELETE && point->facts.status == 404 && !point->facts.sound;
 }
 
 /* Whether the attempt itself may have been executed without our learning what came of it. */
@@ -209,7 +225,8 @@ static void unknown_is_sticky(const struct point *point)
     if (point->decision.outcome == OUTCOME_OK)
         assert_true((is_success(facts->status) && facts->sound) || is_gone(point));
     else
-        assert_true(point->decision.outcome == OUTCOME_REFUSED && is_own_refusal(facts));
+        assert_true(point->decision.outcome == OUTCOME_REFUSED &&
+                    (is_own_refusal(facts) || is_elsewhere(point)));
 }
 
 static void what_may_have_run_is_unknown(const struct point *point)
@@ -313,15 +330,17 @@ static property_fn *const properties[] = {
     a_missing_answer_says_nothing,
 };
 
-#define POINTS (STEP_COUNT * 3 * COUNT_OF(statuses) * 3 * 16)
+#define POINTS (STEP_COUNT * 3 * COUNT_OF(statuses) * 3 * 32)
 
 /* Takes a number apart into one point of the product. */
 static struct point point_at(size_t number)
 {
-    struct point point = {
-        .facts = {.sound = number & 1, .replayed = number & 2, .idempotency_error = number & 4},
-        .was_unknown = number & 8};
-    number /= 16;
+    struct point point = {.facts = {.sound = number & 1,
+                                    .replayed = number & 2,
+                                    .idempotency_error = number & 4,
+                                    .spoken = number & 16},
+                          .was_unknown = number & 8};
+    number /= 32;
     point.facts.should_retry = (enum should_retry)(number % 3);
     number /= 3;
     point.facts.transport = (enum transport)(number % 3);

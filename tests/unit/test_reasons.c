@@ -54,11 +54,11 @@ static void statuses_are_those_of_the_interface(void **state)
     }
 }
 
-/* 504 is the one answer that leaves the outcome open, or that came too late. */
+/* 504 is the one answer that leaves the outcome open, that came too late, or with which an invoice stands. */
 static void only_the_unsettled_is_a_504(void **state)
 {
     static const char *const unsettled[] = {"unresolved", "unresolved_keyless", "unresolved_act",
-                                            "compensated"};
+                                            "compensated", "stood_already"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(reasons); i++) {
