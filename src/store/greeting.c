@@ -56,7 +56,8 @@ static bool several_hosts(PGconn *connection)
     PQconninfoOption *options = PQconninfo(connection);
     bool several = false;
     for (PQconninfoOption *option = options; option && option->keyword; option++)
-        if (strcmp(option->keyword, "host") == 0 && option->val && strchr(option->val, ','))
+        if ((strcmp(option->keyword, "host") == 0 || strcmp(option->keyword, "hostaddr") == 0) &&
+            option->val && strchr(option->val, ','))
             several = true;
     PQconninfoFree(options);
     return several;

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "store/greeting.h"
@@ -126,6 +127,16 @@ static void lane_poll_connect(struct lane *lane)
     }
 }
 
+/* Somebody broke off a commit's wait for the synchronous standby: the server has committed and says so, but a
+ * failover would lose it. Its texts are translated, the name of its function is not. */
+static void lane_notice(void *owner, const PGresult *notice)
+{
+    struct lane *lane = owner;
+    const char *function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+    if (function && strcmp(function, "SyncRepWaitForLSN") == 0)
+        lane->unreplicated = true;
+}
+
 static void lane_connect(void *owner)
 {
     struct lane *lane = owner;
@@ -136,6 +147,9 @@ static void lane_connect(void *owner)
     lane_set_state(lane, LANE_CONNECTING);
     loop_timer(lane->store->loop, &lane->timer, CONNECT_PATIENCE_MS, lane_patience, lane);
     lane->connection = PQconnectStartParams(names, values, 1);
+    lane->unreplicated = false;
+    if (lane->connection)
+        (void)PQsetNoticeReceiver(lane->connection, lane_notice, lane);
     if (!lane->connection || PQstatus(lane->connection) == CONNECTION_BAD)
         lane_down(lane, lane->connection ? PQerrorMessage(lane->connection) : "out of memory");
     else
@@ -278,7 +292,9 @@ static void lane_read(struct lane *lane)
             continue;
         }
         PQclear(result);
-        if (lane->state == LANE_GREETING)
+        if (lane->unreplicated)
+            lane_down(lane, "the commit's wait for the synchronous standby was broken off");
+        else if (lane->state == LANE_GREETING)
             lane_greeted(lane);
         else
             lane_batch_end(lane);

@@ -48,6 +48,7 @@ struct lane {
     int run_count;
     int run_at; /* whose results are arriving */
     bool failed;
+    bool unreplicated; /* the commit did not wait for the standby */
     char sqlstate[6];
 };
 

@@ -152,6 +152,10 @@ static void store_send(void *owner)
         struct store_task *batch[LANE_BATCH_MAX];
         enum statement chore = store_take_late_chore(store);
         int count = chore == NO_CHORE ? store_take_batch(store, batch) : 0;
+        /* A task that is run again may find everything done and write nothing, and such a commit waits for no
+         * standby: with the lease in it, it waits until that has the earlier one, too. */
+        if (count > 0 && batch[0]->again)
+            store->chores[0].due = true;
         if (chore == NO_CHORE)
             chore = store_take_chore(store, count == 0);
         if (count == 0 && chore == NO_CHORE)
