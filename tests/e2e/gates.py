@@ -135,18 +135,19 @@ class _Batches:
 
 
 class DatabaseGate(Gate):
-    """On a unix socket in a directory of its own."""
+    """On a unix socket in a directory of its own, or (tcp) on a port of 127.0.0.1."""
 
     FLUSH = b"H\0\0\0\4"
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, tcp: bool = False) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="igg.", dir="/tmp"))
         found = re.search(r"host='?([^ ']+)", stack.env["INVOICEGATE_AUDIT_DATABASE"])
         assert found
         self.server = f"{found[1]}/.s.PGSQL.5432"
         self.traps: list[Trap] = []
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(self.directory / ".s.PGSQL.5432"))
+        listener = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
+        listener.bind(("127.0.0.1", 0) if tcp else str(self.directory / ".s.PGSQL.5432"))
+        self.port = listener.getsockname()[1] if tcp else 5432
         super().__init__(listener)
 
     @property
