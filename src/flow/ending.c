@@ -275,6 +275,11 @@ void ending_parked(struct job *job)
     end(job);
 }
 
+void ending_done(struct job *job)
+{
+    end(job);
+}
+
 void ending_resume_delete(struct job *job, struct text reason)
 {
     const struct reason *known = reason_find(reason);

@@ -7,6 +7,7 @@
 #include "flow/ending.h"
 #include "flow/invoice.h"
 #include "flow/patience.h"
+#include "flow/read.h"
 #include "flow/reasons.h"
 #include "flow/step.h"
 #include "front/response_of.h"
@@ -55,7 +56,10 @@ static void route_job(struct job *job)
         ending_told(job, "database_away");
     } else {
         patience_start(job, gateway->settings->deadline_ms);
-        invoice_start(job);
+        if (read_is(job))
+            read_start(job);
+        else
+            invoice_start(job);
     }
 }
 

@@ -30,6 +30,7 @@ struct gateway {
     struct store *store;
     struct upstream *upstream;
     struct slots jobs;
+    uint32_t reads; /* among them */
     struct recovery recovery;
     struct traffic traffic;
     struct arena scratch; /* what one answer of the upstream is read into */

@@ -14,6 +14,7 @@
 #include "flow/object.h"
 #include "flow/prepare.h"
 #include "flow/product.h"
+#include "flow/read.h"
 #include "flow/step.h"
 #include "flow/withdraw.h"
 #include "front/response.h"
@@ -354,6 +355,10 @@ void invoice_stored(struct job *job, const struct store_answer *answer)
     case JOB_PARKING:
         ending_parked(job);
         break;
+    case JOB_READING:
+    case JOB_KEEPING:
+        read_stored(job, answer);
+        break;
     default:
         NEVER("a state that waits for PostgreSQL");
     }
@@ -377,6 +382,9 @@ void invoice_called(struct job *job, struct decision decision, const struct repl
         break;
     case JOB_ADDING_LINES:
         lines_added(job, decision, reply, object);
+        break;
+    case JOB_REFRESHING:
+        read_called(job, decision, reply, object);
         break;
     case JOB_ACTING:
         act_done(job, decision, reply, object);

@@ -28,7 +28,8 @@ static const char *const names[JOB_STATE_COUNT] = {
 /* From each state, where a job may go. ARRIVED leads everywhere for a request that was taken over half-way;
  * each state that waits for the upstream may be parked. */
 static const uint32_t edges[JOB_STATE_COUNT] = {
-    [JOB_ARRIVED] = CALLING | TO(BEGINNING) | TO(PLANNING) | TO(DECIDING_DELETE) | TO(FINISHING) | TO(ENDED),
+    [JOB_ARRIVED] = TO(READING) | CALLING | TO(BEGINNING) | TO(PLANNING) | TO(DECIDING_DELETE) |
+                    TO(FINISHING) | TO(ENDED),
     [JOB_BEGINNING] = TO(READING_PRODUCT) | TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(MAKING_INVOICE) |
                       TO(ACTING) | TO(FINISHING) | TO(ENDED),
     [JOB_READING_PRODUCT] =
@@ -51,6 +52,9 @@ static const uint32_t edges[JOB_STATE_COUNT] = {
     [JOB_FINISHING] = TO(RESTORING) | TO(WITHDRAWING) | TO(ENDED),
     [JOB_RESTORING] = TO(FINISHING) | TO(ENDED),
     [JOB_WITHDRAWING] = TO(DELETING) | TO(ENDED),
+    [JOB_READING] = TO(REFRESHING) | TO(ENDED),
+    [JOB_REFRESHING] = TO(KEEPING) | TO(ENDED),
+    [JOB_KEEPING] = TO(ENDED),
     [JOB_PARKING] = TO(ENDED),
 };
 

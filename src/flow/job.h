@@ -32,6 +32,9 @@
     X(RESTORING)   /* PostgreSQL has lost the request in a failover: its intent is written again */          \
     X(WITHDRAWING) /* created, but nobody can ever hear of it: PostgreSQL opens it again for its draft to be \
                       deleted */                                                                             \
+    X(READING)     /* PostgreSQL finds what is asked for; nothing is recorded */                             \
+    X(REFRESHING)  /* a look at the upstream first */                                                        \
+    X(KEEPING)     /* PostgreSQL keeps what it showed */                                                     \
     X(PARKING)     /* given back to PostgreSQL: somebody takes it up again later */                          \
     X(ENDED)
 
@@ -113,6 +116,7 @@ struct job {
     bool has_invoice_facts;
     struct text answer; /* the body of a 200 */
     struct ending ending;
+    int64_t seen_us;         /* a read: when PostgreSQL had last seen the invoice */
     struct text final_state; /* created, failed or refused */
     bool restored;
 

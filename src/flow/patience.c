@@ -2,6 +2,7 @@
 
 #include "flow/ending.h"
 #include "flow/gateway.h"
+#include "flow/read.h"
 #include "flow/step.h"
 
 #define COMMIT_GRACE_MS 1000
@@ -43,7 +44,9 @@ static void expired(struct job *job)
 {
     bool first = !job->expired;
     job->expired = true;
-    if (first && !job->answered && job->state == JOB_FINISHING) {
+    if (read_is(job)) {
+        read_expired(job);
+    } else if (first && !job->answered && job->state == JOB_FINISHING) {
         patience_start(job, COMMIT_GRACE_MS); /* what the commit under way says is worth a moment */
     } else if (job->answered) {
         expire_in_background(job);
@@ -77,6 +80,10 @@ void patience_start(struct job *job, int64_t delay_ms)
 void patience_client_left(struct job *job)
 {
     job->answered = true;
+    if (read_is(job)) {
+        read_expired(job);
+        return;
+    }
     job->compensate = job_may_withdraw(job);
     if (job->compensate && may_simply_stop(job)) {
         step_stop(job);

@@ -44,6 +44,9 @@ static const struct reason reasons[] = {
     {"overloaded", 503, 1, "The gateway is at its limit of open requests. Try again in a moment."},
     {"database_away", 503, 1,
      "The gateway cannot reach its database. No invoice was made; try again in a moment."},
+    {"database_unread", 503, 1, "The gateway cannot read its database. Try again in a moment."},
+    {"upstream_unread", 503, 5, "The payment provider cannot be reached. Try again later."},
+    {"cursor_unknown", 400, 0, "The list begins or ends at an invoice that is not in it."},
     {"internal", 500, 0, "An unexpected error occurred"},
     {"unresolved", 504, 0,
      "No answer before the deadline. The outcome is being settled: sending the request again with the same "

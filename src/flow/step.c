@@ -7,6 +7,7 @@
 #include "flow/gateway.h"
 #include "flow/invoice.h"
 #include "flow/object.h"
+#include "flow/read.h"
 
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_MAX_MS 5000
@@ -58,7 +59,9 @@ static bool may_go(struct job *job)
     }
     if (wait_ms == 0)
         return true;
-    if (is_fresh(job) && refuse)
+    if (read_is(job))
+        read_unreachable(job);
+    else if (is_fresh(job) && refuse)
         ending_shed(job, reason, wait_ms);
     else
         send_later(job, wait_ms);
@@ -192,7 +195,7 @@ static bool repeats(const struct decision *decision)
 /* Retrying is worth it only while somebody waits or something may already stand upstream. */
 static bool is_hopeless(const struct job *job)
 {
-    return (job->expired || job->compensate) && !job_invoice_possible(job);
+    return read_is(job) || ((job->expired || job->compensate) && !job_invoice_possible(job));
 }
 
 void step_replied(struct job *job, const struct reply *reply)

@@ -132,7 +132,9 @@ static bool read_body(struct reading *reading)
     if (reading->http->body_cut)
         refuse(&reading->request->body, 400, "body_cut",
                TEXT("The body is shorter than its Content-Length."));
-    if (reading->http->body_cut || !has_body(reading))
+    if (!has_body(reading))
+        return request_read_query(reading);
+    if (reading->http->body_cut)
         return !arena_overflowed(reading->arena);
     return reading->request->shape == SHAPE_STRIPE ? request_read_form(reading) : request_read_json(reading);
 }

@@ -42,6 +42,22 @@ struct request_rules {
 
 #define AUTO_ADVANCE_NONE (-1)
 
+#define LIST_LIMIT_DEFAULT 10
+#define LIST_LIMIT_MAX 100
+#define LIST_NO_TIME INT64_MIN
+
+/* What a GET asks for. */
+struct query {
+    int limit;
+    struct text after; /* one of them at most */
+    struct text before;
+    struct text customer_id; /* absent: of all */
+    struct text status;
+    int64_t from_s; /* both included, or LIST_NO_TIME */
+    int64_t until_s;
+    struct text expand; /* of one invoice: the query in its one spelling, or absent */
+};
+
 struct request {
     enum route route;
     enum shape shape;       /* of the answer, early refusals included */
@@ -63,6 +79,8 @@ struct request {
     struct text description; /* absent: none */
     int auto_advance;        /* 0, 1, or AUTO_ADVANCE_NONE when absent */
     struct text form; /* all parameters in their one spelling, as they are to be forwarded; may be "" */
+
+    struct query query; /* routes that read */
 
     uint8_t fingerprint[DIGEST_BYTES]; /* of the parameters' meaning, not of the body's spelling */
 

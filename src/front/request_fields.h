@@ -48,5 +48,7 @@ void fields_check_days(struct reading *reading);
 /* The body, after everything else, and its fingerprint where it is good. False when memory is out. */
 MUST_CHECK bool request_read_json(struct reading *reading);
 MUST_CHECK bool request_read_form(struct reading *reading);
+/* The query of a GET. False when memory is out. */
+MUST_CHECK bool request_read_query(struct reading *reading);
 
 #endif

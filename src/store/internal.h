@@ -24,6 +24,7 @@ struct store {
     struct task_queue alone;   /* to be run one by one: suspects of a failed batch, unknown commits */
     struct task_queue waiting; /* the next batch gathers here */
     struct task_queue delayed; /* until the delay timer */
+    struct task_queue reading; /* for the lane behind the others, which does nothing else */
     uint32_t pending;
     struct timer delay;
     int64_t ready_since_ms;
@@ -37,7 +38,7 @@ struct store {
         struct store *store;
     } chores[STORE_CHORES];
     int lane_count;
-    struct lane lanes[STORE_LANES_MAX];
+    struct lane lanes[STORE_LANES_MAX + 1]; /* the last one is for reads */
 };
 
 #endif

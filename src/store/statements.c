@@ -53,6 +53,13 @@ const struct statement_text statements[STATEMENT_COUNT] = {
          "       route, convert_from(form, 'UTF8')"
          "  from gateway.take_over($1, $2, $3, $4)",
          4},
+    [STORE_READ] = {"read", "select * from gateway.read_invoice($1, $2, $3, $4, $5, $6)", 6},
+    [STORE_LIST] = {"list",
+                    "select * from gateway.list_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                    12},
+    [STORE_REFRESH] = {"refresh",
+                       "select * from gateway.refresh_invoice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                       11},
     [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9},
     [STATEMENT_LEASE] = {"lease", "select gateway.renew_lease($1, $2)", 2},
     [STATEMENT_PARTITIONS] = {"partitions", "select gateway.make_partitions(3)", 0},
@@ -184,6 +191,39 @@ static void take_params(struct params *params, const struct store_task *task)
     params_int4(params, task->in.take.limit);
 }
 
+static void read_params(struct params *params, enum store_kind kind, const struct store_read *in)
+{
+    params_text(params, (struct text){(const char *)in->key_digest, DIGEST_BYTES});
+    params_text(params, in->route);
+    params_text(params, in->account_id);
+    params_bool(params, in->refused);
+    if (kind == STORE_READ) {
+        params_text(params, in->invoice_id);
+        return;
+    }
+    params_int4(params, in->limit);
+    params_text(params, in->customer_id);
+    params_text(params, in->status);
+    params_int8(params, in->from_s);
+    params_int8(params, in->until_s);
+    params_text(params, in->after);
+    params_text(params, in->before);
+}
+
+static void refresh_params(struct params *params, const struct store_refresh *in)
+{
+    params_int8(params, in->agency_id);
+    params_text(params, in->account_id);
+    params_text(params, in->mode);
+    params_text(params, in->invoice_id);
+    params_int8(params, in->seen_us);
+    params_text(params, in->status);
+    params_text(params, in->number);
+    params_int8(params, in->amount_minor);
+    params_text(params, in->currency);
+    params_text(params, in->object);
+}
+
 /* The kinds that are no batches: one task, plain parameters. */
 static bool single_params(struct params *params, const struct statement_context *context,
                           const struct store_task *task)
@@ -196,14 +236,24 @@ static bool single_params(struct params *params, const struct statement_context 
         restore_params(params, context, &task->in.restore);
     else if (task->kind == STORE_TAKE)
         take_params(params, task);
+    else if (task->kind == STORE_REFRESH)
+        refresh_params(params, &task->in.refresh);
+    else if (statement_is_read(task->kind))
+        read_params(params, task->kind, &task->in.read);
     else
         return false;
     return true;
 }
 
+bool statement_is_read(enum store_kind kind)
+{
+    return kind == STORE_READ || kind == STORE_LIST || kind == STORE_REFRESH;
+}
+
 bool statement_is_single(enum store_kind kind)
 {
-    return kind == STORE_RENEW || kind == STORE_WITHDRAW || kind == STORE_RESTORE || kind == STORE_TAKE;
+    return kind == STORE_RENEW || kind == STORE_WITHDRAW || kind == STORE_RESTORE || kind == STORE_TAKE ||
+           statement_is_read(kind);
 }
 
 void statement_params(struct params *params, const struct statement_context *context, enum store_kind kind,
@@ -329,6 +379,28 @@ bool statement_taken(const PGresult *result, int row, struct store_taken *taken)
     plan->currency = row_text(result, row, 19);
     plan->auto_advance = row_bool(result, row, 20);
     return uuid_from_text(row_text(result, row, 0), taken->request_id) && taken->fence > 0;
+}
+
+bool statement_invoice(const PGresult *result, int row, struct store_answer *answer,
+                       struct store_invoice *invoice)
+{
+    answer->verdict = verdict_from(row_text(result, row, 0));
+    answer->reason = row_text(result, row, 1);
+    answer->agency_id = row_int8(result, row, 2);
+    answer->mode = row_text(result, row, 3);
+    answer->account_id = row_text(result, row, 4);
+    answer->has_more = row_bool(result, row, 15);
+    *invoice = (struct store_invoice){.invoice_id = row_text(result, row, 5),
+                                      .status = row_text(result, row, 6),
+                                      .number = row_text(result, row, 7),
+                                      .amount_minor = row_int8(result, row, 8),
+                                      .currency = row_text(result, row, 9),
+                                      .customer_id = row_text(result, row, 10),
+                                      .created_s = row_int8(result, row, 11),
+                                      .object = row_text(result, row, 12),
+                                      .stale = row_bool(result, row, 13),
+                                      .seen_us = row_int8(result, row, 14)};
+    return invoice->invoice_id.at != NULL;
 }
 
 int statement_answer(enum store_kind kind, const PGresult *result, int row, struct store_answer *answer)

@@ -70,6 +70,38 @@ static void store_ready_update(struct store *store)
               ready ? "database ready" : "database away: new requests are refused");
 }
 
+static struct lane *store_read_lane(struct store *store)
+{
+    return &store->lanes[store->lane_count];
+}
+
+/* A lane that has never been there yet may be so in a moment. */
+static bool store_may_read(struct store *store)
+{
+    const struct lane *lane = store_read_lane(store);
+    return lane->state == LANE_IDLE || lane->state == LANE_BUSY || (store->ready && lane->tries == 0);
+}
+
+/* Reads go one by one and are not repeated: whoever asked can ask again. */
+static void store_send_read(struct store *store)
+{
+    static const struct store_answer away = {.verdict = STORE_AWAY};
+    struct store_task *task;
+    while (store->reading.first && !store_may_read(store))
+        store_deliver(store, queue_take(&store->reading), &away);
+    if (store_read_lane(store)->state == LANE_IDLE && (task = queue_take(&store->reading)))
+        lane_send(store_read_lane(store), &task, 1, NO_CHORE);
+}
+
+static void store_read_done(struct store *store, struct store_task *task, const PGresult *result)
+{
+    struct store_invoice invoices[STORE_PAGE_MAX];
+    struct store_answer answer = {.verdict = STORE_AWAY, .invoices = invoices};
+    for (int row = 0; result && row < PQntuples(result) && row < STORE_PAGE_MAX; row++)
+        answer.invoice_count += statement_invoice(result, row, &answer, &invoices[row]);
+    store_deliver(store, task, &answer);
+}
+
 /* Begins that were never sent are certainly not recorded: their clients can be told at once. */
 static void store_refuse_waiting(struct store *store)
 {
@@ -148,6 +180,7 @@ static void store_send(void *owner)
     struct lane *lane;
     if (!store->ready)
         store_refuse_waiting(store);
+    store_send_read(store);
     while ((lane = store_idle_lane(store))) {
         struct store_task *batch[LANE_BATCH_MAX];
         enum statement chore = store_take_late_chore(store);
@@ -174,11 +207,17 @@ void store_lane_ready(struct lane *lane)
 void store_lane_lost(struct lane *lane)
 {
     struct store *store = lane->store;
-    for (int i = 0; i < lane->batch_count; i++) {
+    static const struct store_answer away = {.verdict = STORE_AWAY};
+    int count = lane->batch_count;
+    lane->batch_count = 0;
+    for (int i = 0; i < count; i++) {
+        if (lane == store_read_lane(store)) {
+            store_deliver(store, lane->batch[i], &away);
+            continue;
+        }
         lane->batch[i]->again = true;
         queue_put(&store->alone, lane->batch[i]);
     }
-    lane->batch_count = 0;
     store_ready_update(store);
 }
 
@@ -241,6 +280,11 @@ void store_lane_done(struct lane *lane)
     struct store *store = lane->store;
     int count = lane->batch_count;
     lane->batch_count = 0;
+    if (lane == store_read_lane(store)) {
+        for (int i = 0; i < count; i++)
+            store_read_done(store, lane->batch[i], lane->failed ? NULL : lane->runs[0].result);
+        return;
+    }
     if (lane->failed && count == 0)
         LOG(LOG_WARNING, "a chore failed; its turn comes again",
             LOG_TEXT("sqlstate", text_from(lane->sqlstate)));
@@ -299,7 +343,8 @@ struct store *store_open(struct loop *loop, const struct store_settings *setting
     queue_init(&store->alone);
     queue_init(&store->waiting);
     queue_init(&store->delayed);
-    for (int i = 0; i < store->lane_count; i++)
+    queue_init(&store->reading);
+    for (int i = 0; i <= store->lane_count; i++)
         lane_open(&store->lanes[i], store, i);
     loop_before_sleep(loop, &store->hook, store_send, store);
     store_start_chores(store);
@@ -331,7 +376,7 @@ void store_submit(struct store *store, struct store_task *task)
     CHECK(!task->busy);
     task->busy = true;
     store->pending++;
-    queue_put(&store->waiting, task);
+    queue_put(statement_is_read(task->kind) ? &store->reading : &store->waiting, task);
 }
 
 void store_close(struct store *store)
@@ -340,7 +385,7 @@ void store_close(struct store *store)
         return;
     if (store->worker_id != 0 && store_idle_lane(store))
         lane_goodbye(store_idle_lane(store));
-    for (int i = 0; i < store->lane_count; i++)
+    for (int i = 0; i <= store->lane_count; i++)
         lane_close(&store->lanes[i]);
     loop_untimer(store->loop, &store->delay);
     for (int i = 0; i < STORE_CHORES; i++)

@@ -30,7 +30,10 @@
     X(WITHDRAW, withdraw)                                                                                    \
     X(PARK, park)                                                                                            \
     X(RESTORE, restore)                                                                                      \
-    X(TAKE, take)
+    X(TAKE, take)                                                                                            \
+    X(READ, read)                                                                                            \
+    X(LIST, list)                                                                                            \
+    X(REFRESH, refresh)
 
 enum store_kind {
 #define X(upper, lower) STORE_##upper,
@@ -161,6 +164,37 @@ struct store_take {
     int32_t limit;
 };
 
+/* Reads one invoice, or (LIST) a page of them. Reads have a connection of their own and are not run again
+ * when it breaks: STORE_AWAY. */
+struct store_read {
+    uint8_t key_digest[DIGEST_BYTES];
+    struct text route;
+    struct text account_id; /* absent: the agency's default one */
+    bool refused;           /* the request itself is no good: told only to whoever may ask */
+    struct text invoice_id; /* READ */
+    int32_t limit;
+    struct text customer_id; /* absent: of all */
+    struct text status;
+    int64_t from_s; /* both included; STORE_NULL64: none */
+    int64_t until_s;
+    struct text after; /* one of them at most */
+    struct text before;
+};
+
+/* What the upstream showed of an invoice that was read; nothing happens if it has changed since. */
+struct store_refresh {
+    int64_t agency_id;
+    struct text account_id;
+    struct text mode;
+    struct text invoice_id;
+    int64_t seen_us;
+    struct text status;
+    struct text number;
+    int64_t amount_minor;
+    struct text currency;
+    struct text object;
+};
+
 struct store_task {
     struct store_task *next;
     struct ref ref; /* whose task it is: handed back with the answer */
@@ -179,6 +213,8 @@ struct store_task {
         struct store_park park;
         struct store_restore restore;
         struct store_take take;
+        struct store_read read;
+        struct store_refresh refresh;
     } in;
 };
 
@@ -193,6 +229,22 @@ enum store_verdict {
     STORE_MISSING,      /* finish: no such request */
     STORE_AWAY /* begin: not recorded, and certainly not: database away or it refused the statement */
 };
+
+/* One invoice that was read. */
+struct store_invoice {
+    struct text invoice_id;
+    struct text status;
+    struct text number;
+    int64_t amount_minor;
+    struct text currency;
+    struct text customer_id;
+    int64_t created_s;
+    struct text object;
+    bool stale;
+    int64_t seen_us;
+};
+
+#define STORE_PAGE_MAX 100
 
 /* What came back. Texts are views that are valid during the call only. */
 struct store_answer {
@@ -215,7 +267,10 @@ struct store_answer {
     struct text answer;     /* of a replay */
     struct text account_id; /* begin: the one that was named, or the default one */
     struct text client_id;
-    struct text state; /* of a stale finish */
+    struct text state;                    /* of a stale finish */
+    const struct store_invoice *invoices; /* read, list: newest first */
+    int invoice_count;
+    bool has_more;
 };
 
 /* A request that was taken over: its frozen plan, and how far it may have come. Views as above. */

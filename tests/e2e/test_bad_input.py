@@ -40,7 +40,12 @@ def processes(target: Stack) -> list[int]:
 def refuse(stack: Stack, tenant: Tenant, case: BadInput) -> Answer:
     answer = stack.exchange(case.make(stack, tenant))
     assert answer.status == case.status, (case.name, answer)
-    assert answer.error and answer.request_id
+    error = answer.json["error"]
+    if isinstance(error, dict):  # an address beside /v1/public/ is the other interface's
+        assert error["type"] == "invalid_request_error" and error["message"]
+    else:
+        assert answer.error
+    assert answer.request_id
     return answer
 
 

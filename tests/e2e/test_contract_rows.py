@@ -116,7 +116,7 @@ def data_row(name: str, message: str, **members: Any) -> Row:
 
 def method_row(method: str) -> Row:
     message = "This address does not answer this method."
-    return Row(method, 405, message, lambda world: world.post(b"", method=method), {"Allow": "POST"})
+    return Row(method, 405, message, lambda world: world.post(b"", method=method), {"Allow": "GET, POST"})
 
 
 def path_row(path: str) -> Row:
@@ -152,12 +152,11 @@ BEFORE_UPSTREAM = [
     path_row("/v1/public/stripe/connect/accounts/acct_1/invoices/"),
     path_row("/v1/public/stripe/connect/accounts//invoices"),
     path_row("/v1/private/stripe/connect/accounts/acct_1/invoices"),
-    method_row("GET"),
     method_row("PUT"),
     method_row("PATCH"),
     method_row("DELETE"),
     method_row("OPTIONS"),
-    Row("TRACE", 405, "This method is not allowed here.", lambda w: w.post(b"", method="TRACE"), {"Allow": "POST"}),
+    Row("TRACE", 405, "This method is not allowed here.", lambda w: w.post(b"", method="TRACE"), {"Allow": "GET, POST"}),
     Row("too large", 413, "The request body is larger than 64 KB.", lambda w: w.post(LARGE)),
     type_row(None),
     type_row("text/plain"),

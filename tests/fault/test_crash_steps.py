@@ -161,7 +161,8 @@ SCENARIOS: dict[str, list[Scenario]] = {
     "ENDED": [plain],
 }
 BEGUN_IN = {"ARRIVED"}  # a job is in it from its first moment: nobody enters it
-ELSEWHERE = {"ACTING"}  # test_crash_passed_on.py
+# The first is in test_crash_passed_on.py; the others record nothing that could be lost.
+ELSEWHERE = {"ACTING", "READING", "REFRESHING", "KEEPING"}
 KEYLESS_ONLY = {"WITHDRAWING"}
 # Everything is committed: an answer that did not get out, or a client's leaving, is the one thing that can be lost.
 COMMITTED = {"WITHDRAWING", "ENDED"}

@@ -99,7 +99,7 @@ static void early_refusals(void **state)
         int status;
         const char *reason;
     } table[] = {
-        {METHOD, TEXT("GET"), 405, "method"},
+        {METHOD, TEXT("GET"), 0, NULL},
         {METHOD, TEXT("DELETE"), 405, "method"},
         {URI, TEXT("/"), 404, "route"},
         {URI, TEXT(PATH "/"), 404, "route"},
@@ -142,7 +142,7 @@ static void early_refusals(void **state)
         if (table[i].status == 401)
             assert_text(read.request.early.message, REQUEST_KEY_MESSAGE);
         if (table[i].status == 405)
-            assert_text(read.request.early.allow, "POST");
+            assert_text(read.request.early.allow, "GET, POST");
         done(&read);
     }
 }
@@ -163,7 +163,7 @@ static void the_key_says_the_mode(void **state)
 static void refusals_come_in_order(void **state)
 {
     static const int order[] = {404, 405, 413, 415, 401};
-    struct http_request http = {.method = TEXT("GET"), .uri = TEXT("/x"), .content_type = TEXT("text/plain")};
+    struct http_request http = {.method = TEXT("PUT"), .uri = TEXT("/x"), .content_type = TEXT("text/plain")};
     struct read read;
 
     (void)state;

@@ -1,0 +1,232 @@
+#include "flow/read.h"
+
+#include <string.h>
+
+#include "flow/ending.h"
+#include "flow/gateway.h"
+#include "flow/invoice.h"
+#include "flow/patience.h"
+#include "flow/reasons.h"
+#include "flow/step.h"
+#include "flow/telling.h"
+#include "front/response.h"
+#include "front/response_list.h"
+#include "front/response_stripe.h"
+
+#define READS_PART 8 /* of the jobs in flight, so many may be reads */
+#define LOOK_PART 3  /* of the deadline is spent on a look at the upstream */
+
+bool read_is(const struct job *job)
+{
+    enum route route = job->request.route;
+    return route == ROUTE_INVOICE_GET || route == ROUTE_INVOICES_LIST || route == ROUTE_ACCOUNT_INVOICE_GET ||
+           route == ROUTE_ACCOUNT_INVOICES_LIST;
+}
+
+static bool is_list(const struct job *job)
+{
+    return job->request.route == ROUTE_INVOICES_LIST || job->request.route == ROUTE_ACCOUNT_INVOICES_LIST;
+}
+
+static void end(struct job *job)
+{
+    job->gateway->reads--;
+    ending_done(job);
+}
+
+static void tell_and_end(struct job *job, struct text body)
+{
+    if (body.at)
+        tell_body(job, body);
+    else
+        tell_reason(job, reason_of("overloaded"));
+    end(job);
+}
+
+static void refuse_and_end(struct job *job, const struct reason *reason)
+{
+    tell_reason(job, reason);
+    end(job);
+}
+
+void read_start(struct job *job)
+{
+    const struct request *request = &job->request;
+    const struct query *query = &request->query;
+    struct store_read *in = &job->task.in.read;
+    struct gateway *gateway = job->gateway;
+    job_set_state(job, JOB_READING);
+    if (++gateway->reads > gateway->jobs.capacity / READS_PART + 1) {
+        refuse_and_end(job, reason_of("overloaded"));
+        return;
+    }
+    *in = (struct store_read){
+        .route = text_from(route_name(request->route)),
+        .account_id = request->account_id,
+        .refused = request->body.status != 0,
+        .invoice_id = request->invoice_id,
+        .limit = query->limit,
+        .customer_id = query->customer_id,
+        .status = query->status,
+        .from_s = query->from_s == LIST_NO_TIME ? STORE_NULL64 : query->from_s,
+        .until_s = query->until_s == LIST_NO_TIME ? STORE_NULL64 : query->until_s,
+        .after = query->after,
+        .before = query->before,
+    };
+    memcpy(in->key_digest, request->key_digest, DIGEST_BYTES);
+    job_submit(job, is_list(job) ? STORE_LIST : STORE_READ);
+}
+
+/* ---- telling */
+
+/* One invoice in the caller's shape. */
+static struct text body_of(struct job *job, const struct store_invoice *invoice)
+{
+    struct gateway *gateway = job->gateway;
+    struct tokens tokens;
+    struct object object;
+    struct text body;
+    if (job->request.shape == SHAPE_STRIPE)
+        return response_stripe_object(&job->arena, invoice->object);
+    object = object_read(&tokens, &gateway->scratch, invoice->object);
+    body = response_invoice(&job->arena, &(struct invoice_answer){
+                                             .id = invoice->invoice_id,
+                                             .amount_minor = invoice->amount_minor,
+                                             .currency = invoice->currency,
+                                             .status = invoice->status.at ? invoice->status : TEXT("draft"),
+                                             .number = invoice->number,
+                                             .customer_id = invoice->customer_id,
+                                             .customer_email = object_text(object, "customer_email"),
+                                             .customer_name = object_text(object, "customer_name"),
+                                             .description = object_text(object, "description"),
+                                             .created_s = invoice->created_s,
+                                         });
+    arena_reset(&gateway->scratch);
+    return body;
+}
+
+static void tell_list(struct job *job, const struct store_answer *answer)
+{
+    struct text bodies[STORE_PAGE_MAX], last = TEXT_NONE;
+    for (int i = 0; i < answer->invoice_count; i++) {
+        bodies[i] = body_of(job, &answer->invoices[i]);
+        if (!bodies[i].at)
+            bodies[i] = TEXT("null");
+        last = answer->invoices[i].invoice_id;
+    }
+    tell_and_end(job, response_list(&job->arena, job->request.shape, bodies, answer->invoice_count,
+                                    answer->has_more, last));
+}
+
+static void tell_snapshot(struct job *job)
+{
+    if (job->request.query.expand.at)
+        refuse_and_end(job, reason_of("upstream_unread"));
+    else
+        tell_and_end(job, job->answer);
+}
+
+/* ---- one invoice */
+
+static void look(struct job *job, const struct store_answer *answer, const struct store_invoice *invoice)
+{
+    struct plan *plan = &job->plan;
+    plan->agency_id = answer->agency_id;
+    plan->mode = text_is(answer->mode, TEXT("test")) ? MODE_TEST : MODE_LIVE;
+    plan->account_id = arena_copy(&job->arena, answer->account_id);
+    plan->invoice_id = arena_copy(&job->arena, invoice->invoice_id);
+    plan->customer_id = arena_copy(&job->arena, invoice->customer_id);
+    plan->upstream_version = job->request.api_version;
+    plan->query = job->request.query.expand;
+    plan->amount_minor = invoice->amount_minor;
+    job->seen_us = invoice->seen_us;
+    patience_start(job, job->gateway->settings->deadline_ms / LOOK_PART);
+    step_enter(job, JOB_REFRESHING, STEP_READ);
+}
+
+static void found(struct job *job, const struct store_answer *answer)
+{
+    const struct store_invoice *invoice = answer->invoices;
+    job->answer = body_of(job, invoice);
+    if (!job->answered && (invoice->stale || job->request.query.expand.at))
+        look(job, answer, invoice);
+    else
+        tell_snapshot(job);
+}
+
+/* As the upstream shows it now. */
+static void keep(struct job *job, const struct reply *reply, struct object object)
+{
+    struct store_refresh *in = &job->task.in.refresh;
+    struct store_invoice invoice;
+    invoice_keep(job, reply, object);
+    invoice = (struct store_invoice){.invoice_id = job->plan.invoice_id,
+                                     .status = job->status,
+                                     .number = job->number,
+                                     .amount_minor = job->total_minor,
+                                     .currency = job->plan.currency,
+                                     .customer_id = job->plan.customer_id,
+                                     .created_s = job->created_s,
+                                     .object = job->invoice_object};
+    arena_reset(&job->gateway->scratch); /* what object was read into: body_of() needs it */
+    job->answer = body_of(job, &invoice);
+    *in = (struct store_refresh){.agency_id = job->plan.agency_id,
+                                 .account_id = job->plan.account_id,
+                                 .mode = text_from(mode_name(job->plan.mode)),
+                                 .invoice_id = job->plan.invoice_id,
+                                 .seen_us = job->seen_us,
+                                 .status = job->status,
+                                 .number = job->number,
+                                 .amount_minor = job->total_minor,
+                                 .currency = job->plan.currency,
+                                 .object = job->invoice_object};
+    job_set_state(job, JOB_KEEPING);
+    job_submit(job, STORE_REFRESH);
+}
+
+void read_called(struct job *job, struct decision decision, const struct reply *reply, struct object object)
+{
+    bool about_it =
+        decision.outcome == OUTCOME_OK && text_is(object_text(object, "id"), job->plan.invoice_id);
+    if (decision.outcome == OUTCOME_REFUSED && reply->status == 404)
+        refuse_and_end(job, reason_of("invoice_unknown"));
+    else if (about_it && job->request.query.expand.at)
+        tell_and_end(job, response_stripe_object(&job->arena, reply->body));
+    else if (about_it && !object_true(object, "deleted"))
+        keep(job, reply, object);
+    else
+        tell_snapshot(job);
+}
+
+void read_stored(struct job *job, const struct store_answer *answer)
+{
+    const struct reason *reason = answer->reason.at ? reason_find(answer->reason) : NULL;
+    if (job->state == JOB_KEEPING) {
+        tell_and_end(job, job->answer);
+    } else if (answer->verdict == STORE_GO && is_list(job)) {
+        tell_list(job, answer);
+    } else if (answer->verdict == STORE_GO && answer->invoice_count == 1) {
+        found(job, answer);
+    } else if (text_is(answer->reason, TEXT("request"))) {
+        tell_refusal(job, &job->request.body);
+        end(job);
+    } else {
+        refuse_and_end(job, reason ? reason : reason_of("database_unread"));
+    }
+}
+
+void read_unreachable(struct job *job)
+{
+    tell_snapshot(job);
+}
+
+/* What PostgreSQL works on is waited for: it is not long. */
+void read_expired(struct job *job)
+{
+    if (job->state == JOB_REFRESHING) {
+        step_stop(job);
+        tell_snapshot(job);
+    } else {
+        tell_reason(job, reason_of("database_unread"));
+    }
+}
