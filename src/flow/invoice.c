@@ -17,10 +17,6 @@
 #include "flow/read.h"
 #include "flow/step.h"
 #include "flow/withdraw.h"
-#include "front/response.h"
-#include "front/response_stripe.h"
-
-#define CREATED_END_S INT64_C(253402300800) /* the year 10000 */
 
 #define WORD_MAX_BYTES 255
 #define TEXT_MAX_BYTES 5000
@@ -123,55 +119,6 @@ static bool customer_is_gone(const struct reply *reply, struct object object)
            text_is(object_text(object, "error.param"), TEXT("customer"));
 }
 
-/* What the upstream calls the invoice's creation, if it is a time that PostgreSQL can hold. */
-static int64_t created_of(struct object object)
-{
-    int64_t created_s;
-    bool sound = object_int64(object, "created", &created_s) && created_s > 0 && created_s < CREATED_END_S;
-    return sound ? created_s : (int64_t)time(NULL);
-}
-
-void invoice_keep(struct job *job, const struct reply *reply, struct object object)
-{
-    job->plan.invoice_id = arena_copy(&job->arena, object_text(object, "id"));
-    job->invoice_object = arena_copy(&job->arena, reply->body);
-    job->status = arena_copy(&job->arena, object_text_within(object, "status", WORD_MAX_BYTES));
-    job->number = arena_copy(&job->arena, object_text_within(object, "number", WORD_MAX_BYTES));
-    job->created_s = created_of(object);
-    if (!object_int64(object, "total", &job->total_minor) &&
-        !object_int64(object, "amount_due", &job->total_minor))
-        job->total_minor = job->plan.amount_minor;
-    if (!job->plan.currency.at)
-        job->plan.currency = arena_copy(&job->arena, object_text(object, "currency"));
-    job->has_invoice_facts = true;
-}
-
-void invoice_passed_on(struct job *job, struct text id)
-{
-    job->answer = response_stripe_object(&job->arena, job->invoice_object);
-    if (!job->answer.at) /* it can be read, but no client could be given it */
-        job->answer = arena_printf(&job->arena, "{\"id\":\"%.*s\",\"object\":\"%s\"}", (int)id.length, id.at,
-                                   job->plan.act == ACT_INVOICEITEM ? "invoiceitem" : "invoice");
-    ending_created(job);
-}
-
-/* A refusal speaks of its own attempt. What an earlier one that was in doubt has made, only a look can tell.
- */
-static void invoice_refused(struct job *job, struct decision decision, const struct reply *reply,
-                            struct object object)
-{
-    bool renews =
-        !job->compensate && prepare_may_renew(job) && !job->plan.form.at && customer_is_gone(reply, object);
-    if (job->invoice_doubted) {
-        ending_upstream_said(job, decision, reply, object);
-        lookup_after_refusal(job, renews ? ABSENT_IS_RENEWED : ABSENT_AS_SAID);
-    } else if (renews) {
-        prepare_renew_customer(job);
-    } else {
-        ending_upstream_failed(job, decision, reply, object);
-    }
-}
-
 static void invoice_made(struct job *job, struct decision decision, const struct reply *reply,
                          struct object object)
 {
@@ -209,23 +156,6 @@ static void lines_added(struct job *job, struct decision decision, const struct 
         ending_upstream_failed(job, decision, reply, object);
 }
 
-static void write_answer(struct job *job, struct object object)
-{
-    struct invoice_answer invoice = {
-        .id = job->plan.invoice_id,
-        .amount_minor = job->total_minor,
-        .currency = job->plan.currency,
-        .status = job->status.at ? job->status : TEXT("draft"),
-        .number = job->number,
-        .customer_id = job->plan.customer_id,
-        .customer_email = object_text_within(object, "customer_email", TEXT_MAX_BYTES),
-        .customer_name = object_text_within(object, "customer_name", TEXT_MAX_BYTES),
-        .description = object_text_within(object, "description", TEXT_MAX_BYTES),
-        .created_s = job->created_s,
-    };
-    job->answer = response_invoice(&job->arena, &invoice);
-}
-
 /* 7. It must bill what was frozen, or it must not stand. */
 void invoice_has_lines(struct job *job, const struct reply *reply, struct object object)
 {
@@ -238,7 +168,7 @@ void invoice_has_lines(struct job *job, const struct reply *reply, struct object
         return;
     }
     invoice_keep(job, reply, object);
-    write_answer(job, object);
+    invoice_write_answer(job, object);
     if (job->compensate)
         ending_fail(job, "compensated");
     else if (job->plan.auto_advance)
@@ -283,7 +213,7 @@ static void advanced(struct job *job, struct decision decision, const struct rep
 void invoice_has_advanced(struct job *job, const struct reply *reply, struct object object)
 {
     invoice_keep(job, reply, object);
-    write_answer(job, object);
+    invoice_write_answer(job, object);
     if (text_is(job->status, TEXT("draft")) && !object_true(object, "auto_advance"))
         LOG(LOG_ERROR, "the upstream did not let an invoice advance: it stays a draft",
             LOG_TEXT("request_id", text_from(job->request_text)),

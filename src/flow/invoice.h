@@ -22,6 +22,8 @@ void invoice_has_id(struct job *job);
 void invoice_has_lines(struct job *job, const struct reply *reply, struct object object);
 /* What the upstream's object says of the invoice. */
 void invoice_keep(struct job *job, const struct reply *reply, struct object object);
+/* The body of the documented 200. */
+void invoice_write_answer(struct job *job, struct object object);
 /* The invoice (or the act's) is as the caller of the upstream's own interface is to be told: the end. */
 void invoice_passed_on(struct job *job, struct text id);
 void invoice_decide_advance(struct job *job);
