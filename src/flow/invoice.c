@@ -18,9 +18,6 @@
 #include "flow/step.h"
 #include "flow/withdraw.h"
 
-#define WORD_MAX_BYTES 255
-#define TEXT_MAX_BYTES 5000
-
 /* 1. The intent is recorded before anything is sent upstream. PostgreSQL authenticates and resolves on the
  * way. */
 static bool says_how_to_collect(const struct request *request)
@@ -117,6 +114,23 @@ static bool customer_is_gone(const struct reply *reply, struct object object)
     return (reply->status == 400 || reply->status == 404) &&
            text_is(object_text(object, "error.code"), TEXT("resource_missing")) &&
            text_is(object_text(object, "error.param"), TEXT("customer"));
+}
+
+/* A refusal speaks of its own attempt. What an earlier one that was in doubt has made, only a look can tell.
+ */
+static void invoice_refused(struct job *job, struct decision decision, const struct reply *reply,
+                            struct object object)
+{
+    bool renews =
+        !job->compensate && prepare_may_renew(job) && !job->plan.form.at && customer_is_gone(reply, object);
+    if (job->invoice_doubted) {
+        ending_upstream_said(job, decision, reply, object);
+        lookup_after_refusal(job, renews ? ABSENT_IS_RENEWED : ABSENT_AS_SAID);
+    } else if (renews) {
+        prepare_renew_customer(job);
+    } else {
+        ending_upstream_failed(job, decision, reply, object);
+    }
 }
 
 static void invoice_made(struct job *job, struct decision decision, const struct reply *reply,

@@ -6,6 +6,8 @@
 #include "front/response.h"
 #include "front/response_stripe.h"
 
+#define TEXT_MAX_BYTES 5000
+#define WORD_MAX_BYTES 255
 #define CREATED_END_S INT64_C(253402300800) /* the year 10000 */
 
 /* What the upstream calls the invoice's creation, if it is a time that PostgreSQL can hold. */
@@ -38,23 +40,6 @@ void invoice_passed_on(struct job *job, struct text id)
         job->answer = arena_printf(&job->arena, "{\"id\":\"%.*s\",\"object\":\"%s\"}", (int)id.length, id.at,
                                    job->plan.act == ACT_INVOICEITEM ? "invoiceitem" : "invoice");
     ending_created(job);
-}
-
-/* A refusal speaks of its own attempt. What an earlier one that was in doubt has made, only a look can tell.
- */
-static void invoice_refused(struct job *job, struct decision decision, const struct reply *reply,
-                            struct object object)
-{
-    bool renews =
-        !job->compensate && prepare_may_renew(job) && !job->plan.form.at && customer_is_gone(reply, object);
-    if (job->invoice_doubted) {
-        ending_upstream_said(job, decision, reply, object);
-        lookup_after_refusal(job, renews ? ABSENT_IS_RENEWED : ABSENT_AS_SAID);
-    } else if (renews) {
-        prepare_renew_customer(job);
-    } else {
-        ending_upstream_failed(job, decision, reply, object);
-    }
 }
 
 void invoice_write_answer(struct job *job, struct object object)
