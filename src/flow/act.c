@@ -50,6 +50,15 @@ static bool is_about_it(const struct job *job, struct object object)
     return job->plan.act == ACT_INVOICEITEM || text_is(object_text(object, "id"), job->plan.invoice_id);
 }
 
+/* What an earlier attempt may have done is perhaps why this one is refused ("already finalized"): one look
+ * tells. Of an update no look can tell. */
+static void refused_in_doubt(struct job *job, struct decision decision, const struct reply *reply,
+                             struct object object)
+{
+    ending_upstream_said(job, decision, reply, object);
+    lookup_after_refusal(job, ABSENT_AS_SAID);
+}
+
 void act_done(struct job *job, struct decision decision, const struct reply *reply, struct object object)
 {
     bool done = decision.outcome == OUTCOME_OK;
@@ -57,6 +66,8 @@ void act_done(struct job *job, struct decision decision, const struct reply *rep
         adopt(job, reply, object);
     else if (done || decision.look_up)
         lookup_begin(job, STEP_ACT);
+    else if (job->invoice_doubted && job->plan.act != ACT_UPDATE)
+        refused_in_doubt(job, decision, reply, object);
     else
         ending_upstream_failed(job, decision, reply, object);
 }

@@ -99,7 +99,7 @@ struct job {
     int tries;                /* of this step since it was entered */
     int attempts[STEP_COUNT]; /* over the job's life, for the audit */
     bool unknown[STEP_COUNT]; /* an attempt of the step may have happened */
-    bool invoice_doubted;     /* some attempt to make the invoice may have happened */
+    bool invoice_doubted;     /* some attempt to make the invoice, or of the act, may have happened */
     enum after_absence after_absence;
     enum step sought;        /* LOOKING_UP: the step that is in doubt */
     const char *doing;       /* "create", or what was decided for good: "delete", "advance" */

@@ -35,7 +35,7 @@ void lookup_begin(struct job *job, enum step sought)
 
 void lookup_after_refusal(struct job *job, enum after_absence after)
 {
-    lookup_begin(job, STEP_INVOICE);
+    lookup_begin(job, job->plan.act == ACT_NONE ? STEP_INVOICE : STEP_ACT);
     job->after_absence = after;
 }
 

@@ -9,7 +9,8 @@
 
 /* sought: the step in doubt, INVOICE, LINES, ADVANCE, DELETE or ACT. */
 void lookup_begin(struct job *job, enum step sought);
-/* After the upstream refused an invoice of which an earlier attempt was in doubt: one look tells. */
+/* After the upstream refused an invoice, or an act, of which an earlier attempt was in doubt: one look tells.
+ */
 void lookup_after_refusal(struct job *job, enum after_absence after);
 void lookup_replied(struct job *job, struct decision decision, const struct reply *reply,
                     struct object object);

@@ -214,7 +214,8 @@ void step_replied(struct job *job, const struct reply *reply)
     job_add_call(job, reply, decision.outcome);
     log_attempt(job, reply, decision.outcome);
     job->unknown[job->step] = decision.outcome == OUTCOME_UNKNOWN;
-    job->invoice_doubted = job->invoice_doubted || job->unknown[STEP_INVOICE];
+    if ((job->step == STEP_INVOICE || job->step == STEP_ACT) && (was_unknown || job->unknown[job->step]))
+        job->invoice_doubted = true;
     if (repeats(&decision) && !is_hopeless(job)) {
         if (decision.outcome == OUTCOME_UNKNOWN && job_invoice_possible(job) && !job->noted)
             ending_note_unresolved(job, plan_step_name(&job->plan, job->step));

@@ -227,6 +227,16 @@ def test_an_act_that_was_not_done(patient: Stack) -> None:
     assert caller.post(path, key="k").json["status"] == "open"
 
 
+def test_a_refusal_because_it_was_done(patient: Stack) -> None:
+    """The answer is lost and the upstream forgets the key: it refuses to finalize what it has finalized."""
+    caller = Caller(patient, patient.tenant())
+    path = ready_for(caller, "finalize")
+    patient.sandbox.fault("reset_after", step="finalize", account=caller.tenant.account, count=1)
+    patient.sandbox.fault("status", step="finalize", account=caller.tenant.account, count=1, status=400)
+    answer = caller.post(path, key="k")
+    assert answer.status == 200 and answer.json["status"] == "open"
+
+
 def test_an_upstream_that_is_away(patient: Stack) -> None:
     caller = Caller(patient, patient.tenant())
     path = ready_for(caller, "finalize")
