@@ -259,7 +259,11 @@ static const struct option create_options[] = {
     {"name", "NAME", "what it is for", NULL, false, false},
     {"expires", "ISO", "until when it is good, such as 2027-01-31; default: for ever", NULL, false, false},
     {"account", "ACCOUNT", "open this account only; default: all of the agency", NULL, false, true},
-    {"route", "ROUTE", "open this call only; default: all", "account_invoices", false, true},
+    {"route", "ROUTE", "open this call only; default: all",
+     "account_invoices account_invoice_get account_invoices_list invoices invoices_list invoice_get "
+     "invoice_update "
+     "invoice_finalize invoice_send invoice_void invoiceitems",
+     false, true},
     OPTIONS_END,
 };
 
