@@ -13,7 +13,8 @@
 
 /* What a worker calls. A test compares this with what the migrations grant. */
 static const char worker_functions[] =
-    "{hello,renew_lease,goodbye,begin_invoices,plan_invoices,renew_customer,note_invoices,finish_invoices,"
+    "{hello,renew_lease,goodbye,read_invoice,list_invoices,refresh_invoice,begin_invoices,plan_invoices,"
+    "renew_customer,note_invoices,finish_invoices,"
     "record_calls,take_over,park_invoices,withdraw_invoice,purge_keys,restore_request,make_partitions,"
     "roll_up}";
 

@@ -214,7 +214,7 @@ def test_rule_06_the_list_is_read_to_its_last_page(stack: Stack, looked_up: Look
     """The customer got more invoices since than one page holds, and ours is the oldest."""
     left, row = looked_up["many"]
     sent = [call for call in rules.calls_since(stack, left) if call["idempotency_key"] or call["method"] == "GET"]
-    assert [call["step"] for call in sent] == ["list_invoices", "list_invoices", "lines"]
+    assert [call["step"] for call in sent] == ["list_invoices"] * 5 + ["lines"]
     assert "starting_after=in_" in sent[1]["path"]
     ours = [
         invoice
