@@ -15,6 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Iterator
 
+import psycopg2
 import pytest
 
 from books import Books
@@ -25,7 +26,7 @@ from wire import Pending
 # The worker's patience, short. No test relies on how long these really are.
 SETTINGS: dict[str, Any] = {
     "DEADLINE_MS": 2500,
-    "CALL_TIMEOUT_MS": 700,
+    "CALL_TIMEOUT_MS": 900,
     "CONNECT_TIMEOUT_MS": 1000,
     "LEASE_MS": 1500,
     "LOOKUP_PAUSE_MS": 300,
@@ -143,6 +144,32 @@ def age(stack: Stack, request_id: str, hours: int) -> None:
         hours,
         request_id,
     )
+
+
+@contextlib.contextmanager
+def poison(stack: Stack, table: str, when: str = "true", sqlstate: str = "P0001", why: str = "poisoned") -> Iterator[None]:
+    """Within the block PostgreSQL refuses to insert certain rows, as a bad constraint or a full disk would."""
+    stack.sql(
+        "create function gateway.poison() returns trigger language plpgsql as $$ begin"
+        f" raise exception '{why}' using errcode = '{sqlstate}'; end $$"
+    )
+    insist(
+        stack,
+        f"create trigger poison before insert on gateway.{table} for each row when ({when}) execute function gateway.poison()",
+    )
+    try:
+        yield
+    finally:
+        insist(stack, "drop function gateway.poison() cascade")
+
+
+def insist(stack: Stack, statement: str) -> None:
+    """Again when it was the victim of a deadlock: the workers are busy with the same tables."""
+    for _ in range(50):
+        with contextlib.suppress(psycopg2.errors.DeadlockDetected):
+            stack.sql(statement)
+            return
+    raise AssertionError(f"deadlocks keep from {statement}")
 
 
 # ---- workers

@@ -246,7 +246,7 @@ def test_rule_03_keys_follow_from_request_step_and_generation(stack: Stack, tena
 def test_rule_03_the_first_customer_that_is_stored_wins(stack: Stack, tenant: Tenant, books: Books) -> None:
     """Two requests make the client's customer, and the upstream has forgotten the key in between: whichever id is stored
     first is used by both."""
-    with stack.sandbox.faulty("delay", step="customer", account=tenant.account, count=1, delay_ms=800):
+    with stack.sandbox.faulty("delay", step="customer", account=tenant.account, count=1, delay_ms=600):
         slow = stack.send(stack.create_bytes(tenant))
         rules.wait_for_calls(stack, tenant, "customer")
         stack.sandbox.control("POST", "forget_keys", {})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -247,27 +246,13 @@ def test_rule_12_one_key_in_one_instant(stack: Stack, books: Books) -> None:
     assert books.assert_balanced().created == 3
 
 
-@contextlib.contextmanager
-def poison(stack: Stack, table: str, event: str, when: str, sqlstate: str = "P0001") -> Iterator[None]:
-    """Within the block PostgreSQL refuses certain rows of a table, as a bad constraint or a full disk would."""
-    stack.sql(
-        "create function gateway.poison() returns trigger language plpgsql as $$ begin"
-        f" raise exception 'poisoned' using errcode = '{sqlstate}'; end $$"
-    )
-    stack.sql(f"create trigger poison before {event} on gateway.{table} for each row when ({when}) execute function gateway.poison()")
-    try:
-        yield
-    finally:
-        stack.sql("drop function gateway.poison() cascade")
-
-
 def test_rule_12_a_poisoned_intent_takes_no_neighbours_down(stack: Stack, books: Books) -> None:
     """One of thirty intents that travel together is refused by PostgreSQL: that one is told so, the others are served."""
     tenant = stack.tenant()
     assert books.told(stack.create(tenant)).status == 200
     requests = [stack.create_bytes(tenant, idempotency_key=str(number)) for number in range(30)]
     requests[17] = stack.create_bytes(tenant, idempotency_key="poisoned", productId="prod_poison")
-    with poison(stack, "invoice_requests", "insert", "new.product_id = 'prod_poison'"):
+    with rules.poison(stack, "invoice_requests", "new.product_id = 'prod_poison'"):
         answers = books.told_all(stack.burst(requests), [*map(str, range(17)), "poisoned", *map(str, range(18, 30))])
     assert answers.pop(17).status == 503
     assert [answer.status for answer in answers] == [200] * 29
@@ -279,7 +264,7 @@ def test_rule_12_a_poisoned_end_takes_no_neighbours_down(stack: Stack, books: Bo
     tenants = [stack.tenant() for _ in range(2)]
     for tenant in tenants:
         assert books.told(stack.create(tenant)).status == 200
-    with poison(stack, "invoices", "insert", f"new.account_id = '{tenants[1].account}'"):
+    with rules.poison(stack, "invoices", f"new.account_id = '{tenants[1].account}'"):
         poisoned = stack.send(stack.create_bytes(tenants[1], idempotency_key="poisoned"))
         answers = books.told_all(stack.burst([stack.create_bytes(tenants[0])] * 20))
         assert [answer.status for answer in answers] == [200] * 20
