@@ -120,6 +120,8 @@ class Faults:
     def _rules(self, step: str) -> Iterator[dict[str, Any]]:
         count = self.rng.choice([0, 0, 1, 1, 2, 3])
         for fault in self.rng.sample(self.kinds, count):
+            if step == "list_invoices" and fault == "wrong_amount":
+                continue  # a list that lies about a total alone cannot be told from a discount: lines are compared
             rule: dict[str, Any] = {"fault": fault, "step": step, "probability": round(self.rng.uniform(0.05, 0.5), 2)}
             if fault == SAVED:
                 rule |= {"probability": 0.1, "count": 5}
