@@ -73,8 +73,12 @@ UNIT_CTL := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter tests/unit/test_c
 UNIT_WORKER := $(filter-out $(UNIT_SANDBOX) $(UNIT_CTL),$(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%))
 # What several tests share.
 UNIT_HELPERS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%.o,$(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
+# Among the unit tests each fuzz target runs over its corpus.
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+UNIT_FUZZ := $(FUZZ:%=$(BUILD)/unit/%)
+FUZZ_HELPERS := $(BUILD)/fuzz/fuzz.o $(BUILD)/fuzz/world.o
 # TESTS="test_loop test_json" runs these alone.
-UNIT := $(if $(TESTS),$(TESTS:%=$(BUILD)/unit/%),$(UNIT_WORKER) $(UNIT_SANDBOX) $(UNIT_CTL))
+UNIT := $(if $(TESTS),$(TESTS:%=$(BUILD)/unit/%),$(UNIT_WORKER) $(UNIT_SANDBOX) $(UNIT_CTL) $(UNIT_FUZZ))
 
 # A program whose main does not exist yet is left out.
 PROGRAMS := $(if $(wildcard src/main.c),$(BUILD)/invoicegate) \
@@ -120,6 +124,7 @@ $(BUILD)/libworker.a: $(WORKER_OBJECTS)
 $(BUILD)/libctl.a: $(CTL_OBJECTS)
 $(BUILD)/libsandbox.a: $(SANDBOX_OBJECTS)
 $(BUILD)/libunit.a: $(UNIT_HELPERS)
+$(BUILD)/libfuzz.a: $(FUZZ_HELPERS)
 $(BUILD)/lib%.a: Makefile
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -140,7 +145,20 @@ $(UNIT_SANDBOX): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libunit.a $(BUILD)/
 	$(say) link $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SANDBOX_LIBS) -lcmocka
 
--include $(shell find $(BUILD)/obj $(BUILD)/unit -name '*.d' 2>/dev/null)
+$(BUILD)/fuzz/%.o: tests/fuzz/%.c Makefile
+	@mkdir -p $(@D)
+	$(say) cc $<
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+# The helpers' stand-ins come before what they stand in for.
+$(UNIT_FUZZ): $(BUILD)/unit/%: $(BUILD)/fuzz/%.o $(BUILD)/fuzz/replay.o $(BUILD)/libfuzz.a $(BUILD)/libworker.a
+	@mkdir -p $(@D)
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
+$(FUZZ:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: $(BUILD)/fuzz/%.o $(BUILD)/libfuzz.a $(BUILD)/libworker.a
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(WORKER_LIBS)
+
+-include $(shell find $(BUILD)/obj $(BUILD)/unit $(BUILD)/fuzz -name '*.d' 2>/dev/null)
 
 clean: ## remove the build
 	rm -rf build
@@ -212,6 +230,8 @@ check: ## all quick checks: build, format, rules, unit and end-to-end tests
 check-slow: check ## check, and what takes longer
 	$(STAGE) 'build with clang'
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=build/clang all
+	$(STAGE) 'fuzzing'
+	@$(MAKE) --no-print-directory fuzz DURATION=40
 	$(STAGE) 'long chaos'
 	@$(MAKE) --no-print-directory chaos SEED=$(or $(SEED),7) DURATION=300 INVOICES=2000
 	$(STAGE) 'a bare machine'
@@ -249,6 +269,14 @@ unit-build: $(UNIT)
 
 unit-run:
 	@tests/unit/run.sh $(UNIT)
+
+FUZZ_BUILD := BUILD=build/fuzz CC=clang SANITIZE=1 CFLAGS=-fsanitize=fuzzer-no-link
+fuzz: ## fuzz what strangers and the upstream send (DURATION seconds a target; TESTS=fuzz_... for some)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZ_BUILD) fuzz-build
+	@tests/fuzz/run.sh build/fuzz/fuzz $(or $(TESTS),$(FUZZ))
+
+.PHONY: fuzz fuzz-build
+fuzz-build: $(FUZZ:%=$(BUILD)/fuzz/%)
 
 e2e: ## end-to-end tests on the sanitizer build (TESTS=... for some of them)
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=1 BUILD=$(ASAN) all
