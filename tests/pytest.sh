@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the pytest suites against the programs in a build folder: pytest.sh BUILD [TEST...]
-# The tests find the programs through INVOICEGATE_BUILD.
+# The tests find the programs through INVOICEGATE_BUILD. PROCESSES=0 runs them one after the other in this process.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,4 +22,5 @@ if [ "${#suites[@]}" -eq 0 ]; then
     echo 'no end-to-end tests found' >&2
     exit 1
 fi
-exec "${PYTHON:-/usr/bin/python3}" -m pytest -q -p no:cacheprovider "${suites[@]}"
+# Tests wait far more than they compute: several processes, each with a stack of its own, take a file at a time.
+exec "${PYTHON:-/usr/bin/python3}" -m pytest -q -p no:cacheprovider -n "${PROCESSES:-4}" --dist loadfile "${suites[@]}"

@@ -97,6 +97,7 @@ class Trap:
 
     statement: str
     act: str  # lose_question, lose_answer, commit_late
+    shuts: bool = False  # the gate, before the worker can come back and ask
     sprung: threading.Event = dataclasses.field(default_factory=threading.Event)
     release: threading.Event = dataclasses.field(default_factory=threading.Event)  # commit_late: now it may
     done: threading.Event = dataclasses.field(default_factory=threading.Event)  # commit_late: it has
@@ -161,8 +162,8 @@ class DatabaseGate(Gate):
             trap.release.set()
         shutil.rmtree(self.directory)
 
-    def trap(self, statement: str, act: str) -> Trap:
-        trap = Trap(statement, act)
+    def trap(self, statement: str, act: str, shuts: bool = False) -> Trap:
+        trap = Trap(statement, act, shuts)
         with self.lock:
             self.traps.append(trap)
         return trap
@@ -201,15 +202,21 @@ class DatabaseGate(Gate):
             server.sendall(batch[:-5] + self.FLUSH)
             _read_until(server, b"C")
             client.shutdown(socket.SHUT_RDWR)
-            trap.sprung.set()
+            self._tell(trap)
             trap.release.wait(PATIENCE_S)
             server.sendall(sync)
             _read_until(server, b"Z")
             trap.done.set()
+            raise Cut
         else:
             assert trap.act == "lose_question", trap.act
-        trap.sprung.set()
+        self._tell(trap)
         raise Cut
+
+    def _tell(self, trap: Trap) -> None:
+        if trap.shuts:
+            self.shut()
+        trap.sprung.set()
 
 
 def _some(sock: socket.socket) -> bytes:

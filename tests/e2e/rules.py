@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -272,10 +273,17 @@ class LooseWorker:
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(signal.SIGCONT)
+        wait_for("the worker to take signals", self._takes_signals)
         self.process.send_signal(how)
-        assert self.process.wait(60) == (0 if how == signal.SIGTERM else -how)
+        status = self.process.wait(60)
+        assert status == (0 if how == signal.SIGTERM else -how), (status, self.log.read_text(errors="replace")[-2000:])
         reports = [line for line in self.log.read_text(errors="replace").splitlines() if REPORTS.search(line)]
         assert not reports, reports
+
+    def _takes_signals(self) -> bool:
+        """Before that SIGTERM ends it as it ends any program."""
+        blocked = re.search(r"SigBlk:\s*(\w+)", Path(f"/proc/{self.pid}/status").read_text())
+        return blocked is None or bool(int(blocked[1], 16) >> (signal.SIGTERM - 1) & 1)
 
     def __enter__(self) -> LooseWorker:
         return self

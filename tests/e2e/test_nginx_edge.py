@@ -337,13 +337,20 @@ def test_an_address_that_asks_too_much(stack: Stack, tenant: Tenant) -> None:
         assert split(ask(edge, None))[0] == 0
 
 
+def invoices_called(stack: Stack, tenant: Tenant) -> int:
+    return sum(call["step"] == "invoice" for call in stack.sandbox.calls(account=tenant.account))
+
+
 def test_an_address_with_too_many_at_once(stack: Stack, tenant: Tenant, books: Books) -> None:
     with Edge([worker_socket(stack)], waiting="3") as edge:
         books.told(edge.exchange(good(stack, tenant)))  # its customer and product are known from here on
-        stack.sandbox.latency(600)
-        answers = books.told_all(wire.burst(edge.plain_port, [good(stack, tenant)] * 8))
-    stack.sandbox.latency(0)
-    assert sorted(answer.status for answer in answers) == [200] * 3 + [429] * 5
+        with stack.sandbox.faulty("hang_before", step="invoice", account=tenant.account):
+            waiting = [wire.Pending(edge.plain_port, good(stack, tenant)) for _ in range(3)]
+            wait_for("three to wait", lambda: invoices_called(stack, tenant) >= 4)
+            refused = books.told_all(wire.burst(edge.plain_port, [good(stack, tenant)] * 5))
+        answers = books.told_all(pending.answer() for pending in waiting)
+    assert [answer.status for answer in answers] == [200] * 3
+    assert [answer.status for answer in refused] == [429] * 5
     assert books.assert_balanced().created == 4
 
 
