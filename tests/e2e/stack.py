@@ -43,10 +43,10 @@ _numbers = itertools.count(1)
 
 
 def free_port() -> int:
-    """Below the range from which the kernel takes ports by itself; each process of pytest-xdist has a range of its own."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
-    for _ in range(100):
-        port = 20000 + 1000 * number + random.randrange(1000)
+    """Below the range from which the kernel takes ports by itself; processes that start together look in ranges of their own."""
+    first = 20000 + os.getpid() % 100 * 100
+    for _ in range(1000):
+        port = random.randrange(first, first + 100)
         with socket.socket() as sock:
             try:
                 sock.bind(("127.0.0.1", port))

@@ -35,10 +35,11 @@ def test_a_client_without_a_key_leaves_while_its_invoice_is_committed(start_stac
         wait_for("its end to wait", lambda: stack.sql("select pid from pg_locks where not granted"))
         pending.leave()
         time.sleep(1.0)  # until the worker has heard of it, most probably
+    ends = "select what from gateway.events where what in ('created', 'withdrawn', 'failed') order by at"
+    wait_for("the withdrawn to fail", lambda: {"what": "failed"} in stack.sql(ends), 60.0)
+    assert [event["what"] for event in stack.sql(ends)] == ["created", "created", "withdrawn", "failed"]
     balance = books.assert_balanced(60.0)
     assert (balance.created, balance.standing) == (1, 1)
-    events = stack.sql("select what from gateway.events where what in ('created', 'withdrawn', 'failed') order by at")
-    assert [event["what"] for event in events] == ["created", "created", "withdrawn", "failed"]
 
 
 def test_with_a_key_the_invoice_stays(start_stack: Callable[..., Stack]) -> None:
