@@ -70,15 +70,17 @@ SANDBOX_OBJECTS := $(call objects,$(SANDBOX_SOURCES))
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_SANDBOX := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter tests/unit/test_sandbox_%.c,$(UNIT_SOURCES)))
 UNIT_CTL := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter tests/unit/test_ctl_%.c,$(UNIT_SOURCES)))
-UNIT_WORKER := $(filter-out $(UNIT_SANDBOX) $(UNIT_CTL),$(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%))
+UNIT_WORKER := $(filter-out %/test_memory_out $(UNIT_SANDBOX) $(UNIT_CTL),$(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%))
 # What several tests share.
 UNIT_HELPERS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%.o,$(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c)))
+# These play the flow with the fuzz targets' stand-ins, and fail allocations.
+UNIT_WORLD := $(BUILD)/unit/test_memory_out
 # Among the unit tests each fuzz target runs over its corpus.
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT_FUZZ := $(FUZZ:%=$(BUILD)/unit/%)
 FUZZ_HELPERS := $(BUILD)/fuzz/fuzz.o $(BUILD)/fuzz/world.o
 # TESTS="test_loop test_json" runs these alone.
-UNIT := $(if $(TESTS),$(TESTS:%=$(BUILD)/unit/%),$(UNIT_WORKER) $(UNIT_SANDBOX) $(UNIT_CTL) $(UNIT_FUZZ))
+UNIT := $(if $(TESTS),$(TESTS:%=$(BUILD)/unit/%),$(UNIT_WORKER) $(UNIT_WORLD) $(UNIT_SANDBOX) $(UNIT_CTL) $(UNIT_FUZZ))
 
 # A program whose main does not exist yet is left out.
 PROGRAMS := $(if $(wildcard src/main.c),$(BUILD)/invoicegate) \
@@ -138,6 +140,9 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 $(UNIT_WORKER): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libunit.a $(BUILD)/libworker.a
 	$(say) link $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS) -lcmocka
+$(UNIT_WORLD): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libfuzz.a $(BUILD)/libworker.a
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc -o $@ $^ $(WORKER_LIBS) -lcmocka
 $(UNIT_CTL): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(BUILD)/libunit.a $(BUILD)/libctl.a
 	$(say) link $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CTL_LIBS) -lcmocka

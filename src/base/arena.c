@@ -68,6 +68,11 @@ bool arena_overflowed(const struct arena *arena)
     return arena->overflowed;
 }
 
+void arena_fail(struct arena *arena)
+{
+    arena->overflowed = true;
+}
+
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;

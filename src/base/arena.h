@@ -26,6 +26,8 @@ void arena_init(struct arena *arena, size_t cap_bytes);
 void arena_reset(struct arena *arena);
 void arena_free(struct arena *arena);
 bool arena_overflowed(const struct arena *arena);
+/* Makes the arena overflow: for who could not get memory from elsewhere for what belongs to it. */
+void arena_fail(struct arena *arena);
 
 /* Aligned for any type; contents undefined. NULL after overflow. */
 void *arena_alloc(struct arena *arena, size_t bytes);

@@ -6,6 +6,7 @@
 #include "flow/gateway.h"
 #include "flow/object.h"
 #include "flow/reasons.h"
+#include "flow/shortage.h"
 #include "flow/telling.h"
 #include "flow/withdraw.h"
 #include "front/response_of.h"
@@ -58,6 +59,10 @@ static void finish(struct job *job, struct text state)
 
 void ending_created(struct job *job)
 {
+    if (shortage_is(job)) {
+        shortage_end(job);
+        return;
+    }
     job->ending = (struct ending){.status = 200, .pin = true};
     finish(job, TEXT("created"));
 }
@@ -67,6 +72,8 @@ static void fail(struct job *job)
 {
     if (job->ending.reason)
         job->answer = telling_of_ending(job);
+    if (!job->answer.at) /* memory is out: what cannot be told again is not kept for the key */
+        job->ending.pin = false;
     if (job->plan.act == ACT_NONE && job->plan.invoice_id.at)
         ending_delete(job);
     else
@@ -183,7 +190,10 @@ void ending_deleted(struct job *job, bool stands)
     set_ending(job, "stood_already");
     job->ending.pin = true; /* a new request under the same key would make a second one */
     job->answer = telling_of_ending(job);
-    finish(job, TEXT("created"));
+    if (shortage_is(job))
+        shortage_end(job);
+    else
+        finish(job, TEXT("created"));
 }
 
 static void log_request(const struct job *job)

@@ -10,6 +10,7 @@
 #include "flow/read.h"
 #include "flow/reasons.h"
 #include "flow/step.h"
+#include "flow/telling.h"
 #include "front/response_of.h"
 
 #define SCRATCH_MAX_BYTES (32 * 1024 * 1024)
@@ -39,6 +40,8 @@ static void shed(struct gateway *gateway, struct ref conn, const struct http_req
     uuid_text(id, id_text);
     answer = response_of_error(&gateway->scratch, route_of(http->method, http->uri).shape, reason->status,
                                text_from(reason->message));
+    if (!answer.body.at)
+        answer.body = TEXT(TELLING_LAST_WORDS);
     answer.content_type = TEXT("application/json");
     answer.request_id = text_from(id_text);
     answer.retry_after_s = reason->retry_after_s;
@@ -72,13 +75,16 @@ void gateway_arrived(void *owner, struct ref conn, const struct http_request *ht
         return;
     }
     job->conn = conn;
-    if (!uuid7_make(job->request_id) ||
-        !request_read_by(&gateway->settings->rules, http, gateway->settings->digest_key, &job->arena,
-                         &job->request)) {
+    if (!uuid7_make(job->request_id)) {
         ending_told(job, "overloaded");
         return;
     }
     uuid_text(job->request_id, job->request_text);
+    if (!request_read_by(&gateway->settings->rules, http, gateway->settings->digest_key, &job->arena,
+                         &job->request)) {
+        ending_told(job, "overloaded");
+        return;
+    }
     route_job(job);
 }
 

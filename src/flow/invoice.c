@@ -15,6 +15,7 @@
 #include "flow/prepare.h"
 #include "flow/product.h"
 #include "flow/read.h"
+#include "flow/shortage.h"
 #include "flow/step.h"
 #include "flow/withdraw.h"
 
@@ -151,7 +152,9 @@ static void invoice_made(struct job *job, struct decision decision, const struct
 /* 6. Its one line. What came through the upstream's own interface is as its caller wants it. */
 void invoice_has_id(struct job *job)
 {
-    if (job->compensate)
+    if (shortage_is(job))
+        shortage_end(job);
+    else if (job->compensate)
         ending_fail(job, "compensated");
     else if (job->plan.form.at)
         invoice_passed_on(job, job->plan.invoice_id);
@@ -174,6 +177,10 @@ static void lines_added(struct job *job, struct decision decision, const struct 
 void invoice_has_lines(struct job *job, const struct reply *reply, struct object object)
 {
     bool matches = invoice_matches(object, &job->plan);
+    if (shortage_is(job)) {
+        shortage_end(job);
+        return;
+    }
     if (!matches) {
         LOG(LOG_ERROR, "the upstream's invoice differs from the plan: it is deleted",
             LOG_TEXT("request_id", text_from(job->request_text)),
@@ -194,6 +201,10 @@ void invoice_has_lines(struct job *job, const struct reply *reply, struct object
 /* 8. An account that advances by itself: irreversible, so the decision is committed first. */
 void invoice_decide_advance(struct job *job)
 {
+    if (shortage_is(job)) {
+        shortage_end(job);
+        return;
+    }
     job_set_state(job, JOB_DECIDING_ADVANCE);
     job->doing = "advance";
     job->task.in.note = (struct store_note){.fence = job->fence,

@@ -20,8 +20,11 @@ void invoice_called(struct job *job, struct decision decision, const struct repl
 void invoice_has_id(struct job *job);
 /* Its line is there: on to the check. */
 void invoice_has_lines(struct job *job, const struct reply *reply, struct object object);
-/* What the upstream's object says of the invoice. */
+/* What the upstream's object says of the invoice. Where memory is out some of it is missing (shortage_is),
+ * but not that the invoice stands. */
 void invoice_keep(struct job *job, const struct reply *reply, struct object object);
+/* Its id alone. */
+void invoice_keep_id(struct job *job, struct object object);
 /* The body of the documented 200. */
 void invoice_write_answer(struct job *job, struct object object);
 /* The invoice (or the act's) is as the caller of the upstream's own interface is to be told: the end. */

@@ -18,9 +18,18 @@ static int64_t created_of(struct object object)
     return sound ? created_s : (int64_t)time(NULL);
 }
 
+void invoice_keep_id(struct job *job, struct object object)
+{
+    struct text id = arena_copy(&job->arena, object_text(object, "id"));
+    if (id.at)
+        job->plan.invoice_id = id;
+    else if (!job->plan.invoice_id.at)
+        job->unknown[STEP_INVOICE] = true; /* it stands, and memory for its name is out */
+}
+
 void invoice_keep(struct job *job, const struct reply *reply, struct object object)
 {
-    job->plan.invoice_id = arena_copy(&job->arena, object_text(object, "id"));
+    invoice_keep_id(job, object);
     job->invoice_object = arena_copy(&job->arena, reply->body);
     job->status = arena_copy(&job->arena, object_text_within(object, "status", WORD_MAX_BYTES));
     job->number = arena_copy(&job->arena, object_text_within(object, "number", WORD_MAX_BYTES));

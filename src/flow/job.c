@@ -26,10 +26,10 @@ static const char *const names[JOB_STATE_COUNT] = {
      1U << JOB_ADVANCING | 1U << JOB_DELETING)
 
 /* From each state, where a job may go. ARRIVED leads everywhere for a request that was taken over half-way;
- * each state that waits for the upstream may be parked. */
+ * it and each state that waits for the upstream may be parked. */
 static const uint32_t edges[JOB_STATE_COUNT] = {
     [JOB_ARRIVED] = TO(READING) | CALLING | TO(BEGINNING) | TO(PLANNING) | TO(DECIDING_DELETE) |
-                    TO(FINISHING) | TO(ENDED),
+                    TO(FINISHING) | TO(PARKING) | TO(ENDED),
     [JOB_BEGINNING] = TO(READING_PRODUCT) | TO(MAKING_CUSTOMER) | TO(PLANNING) | TO(MAKING_INVOICE) |
                       TO(ACTING) | TO(FINISHING) | TO(ENDED),
     [JOB_READING_PRODUCT] =

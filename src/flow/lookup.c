@@ -9,6 +9,7 @@
 #include "flow/object.h"
 #include "flow/prepare.h"
 #include "flow/product.h"
+#include "flow/shortage.h"
 #include "flow/step.h"
 
 #define CLOCK_MARGIN_S 300      /* between the upstream's clock and ours */
@@ -41,7 +42,7 @@ void lookup_after_refusal(struct job *job, enum after_absence after)
 
 static void found_new(struct job *job, const struct reply *reply, struct object invoice)
 {
-    job->plan.invoice_id = arena_copy(&job->arena, object_text(invoice, "id"));
+    invoice_keep_id(job, invoice);
     if (job->plan.form.at) {
         invoice_keep(job, reply, invoice);
         invoice_has_id(job);
@@ -74,6 +75,10 @@ static void found(struct job *job, struct object invoice)
 void lookup_absent(struct job *job)
 {
     job->plan.list_cursor = TEXT_NONE;
+    if (shortage_is(job)) { /* it may be there, unread */
+        shortage_end(job);
+        return;
+    }
     if (++job->lookups < 2 && job->after_absence == ABSENT_IS_FAILED) {
         step_start_later(job, step_of(job), job->gateway->settings->lookup_pause_ms);
         return;

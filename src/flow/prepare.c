@@ -9,6 +9,7 @@
 #include "flow/invoice.h"
 #include "flow/object.h"
 #include "flow/product.h"
+#include "flow/shortage.h"
 #include "flow/step.h"
 
 #define RENEWALS_MAX 2
@@ -63,7 +64,9 @@ static void price_decided(struct job *job, enum price_verdict verdict, const str
         [PRICE_WITHOUT_AMOUNT] = "price_without_amount",
         [PRODUCT_ARCHIVED] = "product_archived",
     };
-    if (verdict == PRICE_LIST_NEEDED) {
+    if (shortage_is(job)) {
+        shortage_end(job);
+    } else if (verdict == PRICE_LIST_NEEDED) {
         step_enter(job, JOB_READING_PRICES, STEP_PRICES);
     } else if (verdict == PRICE_FOUND) {
         job->plan.price_id = price->price_id;
@@ -119,7 +122,10 @@ void prepare_customer_made(struct job *job, struct decision decision, const stru
 {
     if (decision.outcome == OUTCOME_OK) {
         job->plan.customer_id = arena_copy(&job->arena, object_text(object, "id"));
-        invoice_next(job);
+        if (shortage_is(job))
+            shortage_end(job);
+        else
+            invoice_next(job);
     } else if (decision.look_up && prepare_may_renew(job)) {
         prepare_renew_customer(job); /* its key is spent for good: the next generation has another */
     } else {

@@ -7,6 +7,7 @@
 #include "flow/invoice.h"
 #include "flow/patience.h"
 #include "flow/reasons.h"
+#include "flow/shortage.h"
 #include "flow/step.h"
 #include "flow/telling.h"
 #include "front/response.h"
@@ -79,7 +80,7 @@ void read_start(struct job *job)
 
 /* ---- telling */
 
-/* One invoice in the caller's shape. */
+/* One invoice in the caller's shape; absent also where memory is out, which the job's arena then shows. */
 static struct text body_of(struct job *job, const struct store_invoice *invoice)
 {
     struct gateway *gateway = job->gateway;
@@ -101,6 +102,10 @@ static struct text body_of(struct job *job, const struct store_invoice *invoice)
                                              .description = object_text(object, "description"),
                                              .created_s = invoice->created_s,
                                          });
+    if (arena_overflowed(&gateway->scratch)) {
+        arena_fail(&job->arena);
+        body = TEXT_NONE;
+    }
     arena_reset(&gateway->scratch);
     return body;
 }
@@ -168,6 +173,10 @@ static void keep(struct job *job, const struct reply *reply, struct object objec
                                      .customer_id = job->plan.customer_id,
                                      .created_s = job->created_s,
                                      .object = job->invoice_object};
+    if (shortage_is(job)) {
+        tell_snapshot(job);
+        return;
+    }
     arena_reset(&job->gateway->scratch); /* what object was read into: body_of() needs it */
     job->answer = body_of(job, &invoice);
     *in = (struct store_refresh){.agency_id = job->plan.agency_id,

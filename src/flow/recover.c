@@ -165,6 +165,10 @@ void recovery_taken(void *owner, const struct store_taken *taken)
     doubt_everything(job);
     LOG(LOG_INFO, "taken over", LOG_TEXT("request_id", text_from(job->request_text)),
         LOG_INT("fence", job->fence));
+    if (arena_overflowed(&job->arena)) {
+        ending_park(job); /* what it lacks could be taken for what it is not */
+        return;
+    }
     patience_start(job, gateway->settings->background_ms);
     resume(job, taken);
 }

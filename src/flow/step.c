@@ -8,6 +8,7 @@
 #include "flow/invoice.h"
 #include "flow/object.h"
 #include "flow/read.h"
+#include "flow/shortage.h"
 
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_MAX_MS 5000
@@ -89,11 +90,7 @@ static bool prepare(struct job *job, enum step step)
     job->step = step;
     if (call_make(step, &job->plan, &job->arena, &job->call))
         return true;
-    /* Memory is out. What may stand upstream is not given up: whoever takes it over has memory of its own. */
-    if (job_invoice_possible(job))
-        ending_park(job);
-    else
-        ending_fail(job, "internal");
+    shortage_end(job);
     return false;
 }
 

@@ -10,7 +10,7 @@ static bool tell(struct job *job, struct http_answer *http)
     http->content_type = TEXT("application/json");
     http->request_id = text_from(job->request_text);
     if (!http->body.at)
-        http->body = TEXT("{\"error\":\"An unexpected error occurred\"}");
+        http->body = TEXT(TELLING_LAST_WORDS);
     job->answered = true;
     return front_answer(job->gateway->front, job->conn, http);
 }
@@ -54,7 +54,9 @@ void tell_replay(struct job *job, const struct store_answer *stored)
                                .more_headers = arena_printf(&job->arena, "Original-Request: %.*s\r\n",
                                                             (int)stored->original_request.length,
                                                             stored->original_request.at)};
-    if (!job->answered)
+    if (arena_overflowed(&job->arena)) /* its end stands: whoever asks again hears it */
+        tell_reason(job, reason_of("overloaded"));
+    else if (!job->answered)
         (void)tell(job, &http);
 }
 

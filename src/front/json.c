@@ -1,5 +1,6 @@
 #include "front/json.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <math.h>
@@ -242,6 +243,14 @@ static struct json_object *parse(struct text body)
     return value;
 }
 
+/* The one valid text of which json-c makes nothing. */
+static bool is_null(struct text body)
+{
+    while (body.length > 0 && memchr(" \t\r\n", body.at[0], 4))
+        body = text_skip(body, 1);
+    return body.length > 0 && body.at[0] == 'n';
+}
+
 static struct text malformed(struct arena *arena, const struct scan *scan, const char *start)
 {
     return arena_printf(arena, "The body is not valid JSON: %s (byte %zu).", scan->wrong,
@@ -269,7 +278,13 @@ struct json_object *json_read(struct arena *arena, struct text body, struct text
         return NULL;
     }
     *why = TEXT("The body is not a JSON object.");
+    errno = 0;
     value = parse(body);
+    if (errno == ENOMEM || (!value && !is_null(body))) {
+        arena_fail(arena);
+        json_object_put(value);
+        return NULL;
+    }
     if (!value)
         return NULL;
     if (count_members(value, &finite) == scan.members && finite)

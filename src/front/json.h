@@ -13,7 +13,7 @@
 #include "base/arena.h"
 
 /* The parsed value (the caller puts it), or NULL with *why set to one clear sentence, which may be in the
- * arena. */
+ * arena. Where memory is out the arena has overflowed, also where json-c found none. */
 MUST_CHECK struct json_object *json_read(struct arena *arena, struct text body, struct text *why);
 
 /* Whether the text is one JSON value of at most so many levels, by the same grammar; duplicate members,

@@ -50,6 +50,12 @@ struct world {
     bool made; /* the upstream has told of an invoice that it made */
 };
 
+static void inside(const struct world *world, bool is)
+{
+    if (world->scene->inside)
+        *world->scene->inside = is;
+}
+
 /* ---- the log: nobody reads it, but it must be readable */
 
 void log_event(enum log_level level, const char *message, const struct log_field *fields, int count)
@@ -104,12 +110,15 @@ static struct timer *earliest(const struct loop *loop)
     return found;
 }
 
-static void fire(struct loop *loop, struct timer *timer)
+static void fire(struct world *world, struct timer *timer)
 {
+    struct loop *loop = &world->loop;
     if (timer->due_ms > loop->now_ms)
         loop->now_ms = timer->due_ms;
     loop_untimer(loop, timer);
+    inside(world, true);
     timer->call(timer->owner);
+    inside(world, false);
 }
 
 /* ---- PostgreSQL */
@@ -244,7 +253,9 @@ static void answer_task(struct world *world)
         answer.invoice_count = 1;
         answer.account_id = TEXT("acct_1");
     }
+    inside(world, true);
     gateway_stored(&world->gateway, task, &answer);
+    inside(world, false);
 }
 
 /* ---- nginx */
@@ -320,9 +331,12 @@ static bool intervene(struct world *world, struct text line)
     if (has(line, 'M'))
         world->next_verdict = STORE_MISSING;
     if (has(line, 'd') && job && job->deadline.place)
-        fire(&world->loop, &job->deadline);
-    if (has(line, 'c') && world->upstream.busy && (job = the_job(world)) && !job->answered)
+        fire(world, &job->deadline);
+    if (has(line, 'c') && world->upstream.busy && (job = the_job(world)) && !job->answered) {
+        inside(world, true);
         patience_client_left(job);
+        inside(world, false);
+    }
     return world->upstream.busy;
 }
 
@@ -354,7 +368,9 @@ static void answer_call(struct world *world)
     reply = reply_of(line, body.at ? body : TEXT(""));
     world->upstream.busy = false;
     remember(world, slots_get(&world->gateway.jobs, ref), &reply);
+    inside(world, true);
     gateway_called(&world->gateway, ref, &reply);
+    inside(world, false);
     free((void *)(uintptr_t)body.at);
 }
 
@@ -396,7 +412,9 @@ static void arrive(struct world *world)
         .idempotency_key = scene->keyed ? TEXT("key-1") : TEXT_NONE,
         .body = text_from(scene->body ? scene->body : ""),
     };
+    inside(world, true);
     gateway_arrived(&world->gateway, (struct ref){0, 1}, &http);
+    inside(world, false);
     name_request(world);
 }
 
@@ -422,7 +440,9 @@ static void take_over(struct world *world)
     };
     memcpy(taken.request_id, "\x01\x90\xd3\xf2\x7a\x1b\x7c\x3d\x8e\x4f\x01\x23\x45\x67\x89\xab", UUID_BYTES);
     world->made = !scene->taken_without;
+    inside(world, true);
     recovery_taken(&world->gateway, &taken);
+    inside(world, false);
 }
 
 /* One thing happens. False when nothing can any more, or the upstream has no more to say. */
@@ -436,7 +456,7 @@ static bool move(struct world *world)
     else if (world->upstream.busy || !timer)
         return false;
     else
-        fire(&world->loop, timer);
+        fire(world, timer);
     return true;
 }
 

@@ -23,6 +23,7 @@ struct scene {
     bool taken_without; /* the other worker had no invoice yet */
     bool old;
     const char *before; /* the upstream's first answers, in front of the fuzzer's, or NULL */
+    bool *inside;       /* true while the gateway's own code runs, or NULL */
 };
 
 #define WORLD_REQUEST "0190d3f2-7a1b-7c3d-8e4f-0123456789ab"
