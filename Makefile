@@ -163,14 +163,28 @@ $(FUZZ:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: $(BUILD)/fuzz/%.o $(BUILD)/libfuzz.a
 	$(say) link $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(WORKER_LIBS)
 
--include $(shell find $(BUILD)/obj $(BUILD)/unit $(BUILD)/fuzz -name '*.d' 2>/dev/null)
+# What the benchmark runs beside the worker: the floor, a load of a fixed rate, counts of instructions.
+BENCH := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*/*.c))
+.PHONY: bench-build
+bench-build: $(BENCH)
+
+$(BUILD)/bench/%.o: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(say) cc $<
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+$(BENCH): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libworker.a
+	$(say) link $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
+
+-include $(shell find $(BUILD)/obj $(BUILD)/unit $(BUILD)/fuzz $(BUILD)/bench -name '*.d' 2>/dev/null)
 
 clean: ## remove the build
 	rm -rf build
 
 # ---- the private stack
 
-export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS QUICK SEED DURATION INVOICES
+export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS PEER ONLY QUICK SEED DURATION INVOICES
 
 .PHONY: deps demo up down
 deps: ## install the Debian packages that building and testing need
@@ -243,10 +257,10 @@ check-slow: check ## check, and what takes longer
 	$(STAGE) 'an installation'
 	@$(MAKE) --no-print-directory bare-install
 
-bench: ## invoices/s, latencies, CPU time and memory under load (QUICK=1, WORKERS; all runs in .run/bench.json)
+bench: ## what an invoice costs, beside a yardstick, the floor and the marks (PEER=DIR, QUICK=1, ONLY, ROWS; .run/bench.json)
 	@tests/stack/deps.sh tests/bench/packages
-	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@$(PYTHON) tests/bench/bench.py
+	@$(MAKE) --no-print-directory -j$(JOBS) all bench-build
+	@INVOICEGATE_BENCH=$(abspath $(BUILD)/bench) $(PYTHON) tests/bench/bench.py
 
 audit-scale: ## the audit with a long history: answers, readers beside writers (REQUESTS=10000000, 25 GB)
 	@tests/stack/deps.sh tests/bench/packages

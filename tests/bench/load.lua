@@ -1,10 +1,11 @@
 -- The load that wrk makes: one create-invoice call after the other, no two of them alike.
--- BENCH_CLIENTS: how many of the gateway's clients take turns; BENCH_KEYED: each call brings an Idempotency-Key of its own.
+-- BENCH_CLIENTS: how many of the gateway's clients take turns (from 1 on, named by BENCH_CLIENT_FORMAT); BENCH_KEYED: each call brings an Idempotency-Key of its own.
 local clients = tonumber(os.getenv("BENCH_CLIENTS"))
 local run = os.getenv("BENCH_RUN")
 local keyed = os.getenv("BENCH_KEYED") == "1"
 local path = "/v1/public/stripe/connect/accounts/" .. os.getenv("BENCH_ACCOUNT") .. "/invoices"
-local before_client = '{"data":{"clientId":"bench-'
+local name = os.getenv("BENCH_CLIENT_FORMAT") or "bench-%d"
+local before_client = '{"data":{"clientId":"'
 local after_client = '","productId":"' .. os.getenv("BENCH_PRODUCT")
     .. '","collection_method":"send_invoice","days_until_due":30}}'
 
@@ -22,7 +23,7 @@ end
 -- Threads begin at different clients, so that they do not walk in step.
 function request()
     calls = calls + 1
-    local client = (calls + number * 499) % clients
+    local client = string.format(name, (calls + number * 499) % clients + 1)
     if keyed then
         wrk.headers["Idempotency-Key"] = run .. "-" .. number .. "-" .. calls
     end

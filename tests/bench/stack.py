@@ -30,8 +30,9 @@ class Stack:
 
     name = "invoicegate"
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int = 1, settings: dict[str, str] | None = None) -> None:
         self.workers = workers
+        self.nginx_servers: list[str] = []  # of other subjects, to be filled before start()
         # Not /tmp, which may be memory: the price of a commit on disk belongs to the figures.
         self.directory = Path(tempfile.mkdtemp(prefix="igbench.", dir="/var/tmp"))
         self.environment = {
@@ -42,13 +43,19 @@ class Stack:
             "WORKERS": str(workers),
             "UPSTREAM_URL": "",
             "UPSTREAM_KEY": "",
+            "NGINX_INCLUDE": str(self.directory / "more-servers.conf"),
+            "NGINX_KEEPALIVE": "8192",  # the rows with thousands of clients need it
+            **(settings or {}),
         }
         self.facts: dict[str, str] = {}
+        # By the floor's programs, under the stack's account: upstream alone, and in the books alone.
+        self.made_elsewhere = self.finished_elsewhere = 0
 
     # ---- beginning and end
 
     def start(self, clients: int) -> None:
-        self._script("up.sh")
+        (self.directory / "more-servers.conf").write_text("".join(self.nginx_servers))
+        self.up()
         for line in (self.directory / "env").read_text().splitlines():
             name, equals, value = line.partition("=")
             if equals:
@@ -58,6 +65,11 @@ class Stack:
         )
         self.database.autocommit = True
         self._seed(clients)
+
+    def up(self, **changes: str) -> None:
+        """Starts what does not run; workers whose number or settings have changed start again."""
+        self.environment.update(changes)
+        self._script("up.sh")
 
     def _script(self, name: str) -> None:
         subprocess.run(
@@ -73,7 +85,7 @@ class Stack:
                     "members": [{"name": f"Admin {i}", "email": f"admin{i}@example.com", "admin": True}],
                 }
             )
-            for i in range(clients)
+            for i in range(1, clients + 1)
         ]
         agency = self.query("select agency_id from gateway.agencies")[0][0]
         subprocess.run(
@@ -128,10 +140,14 @@ class Stack:
             part: [int((self.directory / "pid" / f"{name}.pid").read_text())] for part, name in names.items()
         }
 
-    def query(self, sql: str) -> list[tuple]:
+    def query(self, sql: str, *parameters: object) -> list[tuple]:
         with self.database.cursor() as cursor:
-            cursor.execute(sql)
-            return cursor.fetchall()
+            cursor.execute(sql, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    @property
+    def socket_dir(self) -> str:
+        return self.database.info.host
 
     def in_flight(self) -> int:
         return self.query("select count(*) from gateway.work")[0][0]
@@ -144,23 +160,26 @@ class Stack:
                 raise RuntimeError(f"{self.in_flight()} requests are still open {SETTLE_S} s after the load ended")
             time.sleep(0.1)
 
-    def problems(self, answers: int) -> list[str]:
+    def problems(self, answers: int = 0) -> list[str]:
         """What the books say that they should not, after all runs with so many answers."""
         found = []
+        account = self.facts["INVOICEGATE_ACCOUNT"]
         for state, reason, count in self.query(
-            "select state, reason, count(*) from audit.requests group by 1, 2 order by 1, 2"
+            "select state, reason, count(*) from audit.requests where account_id = %s group by 1, 2 order by 1, 2", account
         ):
             # wrk goes away in the middle of its last calls: without a key these are taken back.
             if state != "created" and reason not in ("client_left", "compensated"):
                 found.append(f"{count} requests ended as {state}: {reason}")
-        created = self.query("select count(*) from audit.requests where state = 'created'")[0][0]
+        created = self.query("select count(*) from audit.requests where account_id = %s and state = 'created'", account)[0][0]
         if created < answers:
             found.append(f"{answers} calls were answered with 200, but only {created} invoices are in the audit")
         ours = self.query(
-            "select (select count(*) from audit.invoices)"
-            "     + (select count(*) from audit.requests where state <> 'created' and invoice_id is not null)"
+            "select (select count(*) from audit.invoices where account_id = %s)"
+            "     + (select count(*) from audit.requests where account_id = %s and state <> 'created' and invoice_id is not null)",
+            account, account,
         )[0][0]
-        upstream = self._sandbox("/_sandbox/ledger?summary=true")["counts"]["invoices"]
+        upstream = self._sandbox(f"/_sandbox/ledger?summary=true&account={account}")["counts"]["invoices"]
+        ours, upstream = ours - self.finished_elsewhere, upstream - self.made_elsewhere
         if ours != upstream:
             found.append(f"the upstream has made {upstream} invoices, the books know {ours}")
         return found

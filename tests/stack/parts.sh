@@ -194,7 +194,8 @@ write_nginx_conf() {
     [ "$(id -u)" -ne 0 ] || as_root='user root;' # its own choice could not enter this directory
     # shellcheck disable=SC2016 # nginx's variable, not the shell's
     sed -e '\,unix:/run/invoicegate/2.sock,d' -e "s,unix:/run/invoicegate/1.sock,unix:$socket_dir/worker.sock," \
-        -e 's/_zone \$invoicegate_[a-z]* /_zone "" /' "$root/nginx/invoicegate-workers.conf" >"$dir/invoicegate-workers.conf"
+        -e 's/_zone \$invoicegate_[a-z]* /_zone "" /' -e "s/keepalive 512;/keepalive ${NGINX_KEEPALIVE:-512};/" \
+        "$root/nginx/invoicegate-workers.conf" >"$dir/invoicegate-workers.conf"
     cp "$root"/nginx/invoicegate-{http,server}.conf "$dir/"
     cat >"$dir/nginx.conf" <<END
 # Made by make up.
@@ -216,6 +217,7 @@ http {
     server_tokens off;
     include invoicegate-workers.conf;
     include invoicegate-http.conf;
+    ${NGINX_INCLUDE:+include $NGINX_INCLUDE;}
     server {
         listen 127.0.0.1:$port backlog=4096;
         access_log ../log/nginx-access.log invoicegate;

@@ -7,6 +7,7 @@
 #   RUN_DIR       another directory than ./.run: another stack
 #   BUILD_DIR     programs that are built already; without it the programs in build/ are brought up to date first
 #   SANDBOX_ARGS  more arguments for the sandbox
+#   NGINX_INCLUDE, NGINX_KEEPALIVE  files with more servers; connections to the workers that nginx keeps (512)
 #
 # INVOICEGATE_* settings in the environment reach the workers. A second call finds what runs, starts again what died, and
 # restarts what was started from another program or with other settings.
