@@ -224,7 +224,7 @@ $(BUILD)/prefix: always
 
 # ---- checks
 
-.PHONY: check check-slow check-deps bench audit-scale bare bare-install unit unit-run e2e crashes chaos format format-check includes shellcheck
+.PHONY: check check-slow check-deps bench bench-instructions audit-scale bare bare-install unit unit-run e2e crashes chaos format format-check includes shellcheck
 STAGE = @printf '\n== %s\n'
 
 check: ## all quick checks: build, format, rules, unit and end-to-end tests
@@ -261,6 +261,11 @@ bench: ## what an invoice costs, beside a yardstick, the floor and the marks (PE
 	@tests/stack/deps.sh tests/bench/packages
 	@$(MAKE) --no-print-directory -j$(JOBS) all bench-build
 	@INVOICEGATE_BENCH=$(abspath $(BUILD)/bench) $(PYTHON) tests/bench/bench.py
+
+bench-instructions: ## instructions of parse, validate, outcome, object, response, arena on fixed inputs (callgrind); repeatable
+	@tests/stack/deps.sh tests/bench/packages
+	@$(MAKE) --no-print-directory -j$(JOBS) bench-build
+	@INVOICEGATE_BENCH=$(abspath $(BUILD)/bench) $(PYTHON) tests/bench/instructions.py
 
 audit-scale: ## the audit with a long history: answers, readers beside writers (REQUESTS=10000000, 25 GB)
 	@tests/stack/deps.sh tests/bench/packages
