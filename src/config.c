@@ -47,6 +47,8 @@ static const struct setting settings[] = {
      "requests that one worker works on at once"},
     {"ACCOUNT_POSTS_PER_S", SETTING_NUMBER, AT(account_posts_per_s), "25", 0, 10000,
      "POSTs a second for one account, over all workers; 0: no limit"},
+    {"WRONG_KEYS_PER_MIN", SETTING_NUMBER, AT(wrong_keys_per_min), "60", 0, 1000000,
+     "wrong API keys from one address before a worker slows them down; 0: any number"},
     {"LEASE_MS", SETTING_NUMBER, AT(lease_ms), "15000", 500, 600000,
      "after this silence of a worker others take its requests over"},
     {"KEY_RETENTION_H", SETTING_NUMBER, AT(key_retention_h), "24", 24, 8760,

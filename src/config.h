@@ -33,6 +33,7 @@ struct config {
     int call_timeout_ms;
     int max_inflight;
     int account_posts_per_s;
+    int wrong_keys_per_min;
     int lease_ms;
     int key_retention_h;
     int background_ms;

@@ -140,6 +140,7 @@ static bool start(struct worker *worker)
         .park_ms = config->park_ms,
         .lookup_pause_ms = config->lookup_pause_ms,
         .account_posts_per_s = config->account_posts_per_s,
+        .wrong_keys_per_min = config->wrong_keys_per_min,
     };
     worker->loop = loop_new();
     if (!worker->loop || !loop_signals(worker->loop, on_signal, worker) ||
@@ -152,12 +153,14 @@ static bool start(struct worker *worker)
     worker->patience_until_ms = loop_now_ms(worker->loop) + OPEN_PATIENCE_MS;
     open_look(worker);
     recovery_start(&worker->gateway);
+    admission_start(&worker->gateway);
     return true;
 }
 
 static void stop(struct worker *worker)
 {
     recovery_stop(&worker->gateway);
+    admission_stop(&worker->gateway);
     front_close(worker->gateway.front);
     upstream_close(worker->gateway.upstream);
     store_close(worker->gateway.store);

@@ -1,7 +1,8 @@
 /* API keys: made here, shown once, kept as a digest. */
+#include "ctl/key.h"
+
 #include <stdio.h>
 
-#include "base/apikey.h"
 #include "ctl/agency.h"
 #include "ctl/commands.h"
 #include "ctl/event.h"
@@ -11,13 +12,11 @@
 #include "ctl/secret.h"
 #include "ctl/table.h"
 
-#define NAME_BYTES_MAX 200
 #define WHY_BYTES_MAX 500
-#define HINT_BYTES 4
 #define DIGEST_KEY_BYTES_MIN 32
 
-static enum ctl_exit make(struct ctl *ctl, enum mode mode, char key[APIKEY_BYTES + 1],
-                          uint8_t digest[DIGEST_BYTES])
+enum ctl_exit key_make(struct ctl *ctl, enum mode mode, char key[APIKEY_BYTES + 1],
+                       uint8_t digest[DIGEST_BYTES])
 {
     struct text digest_key;
     enum ctl_exit end = secret_read(ctl, "INVOICEGATE_DIGEST_KEY_FILE", "digest-key", &digest_key);
@@ -50,7 +49,7 @@ static PGresult *store(struct ctl *ctl, int64_t agency_id, const char *key, cons
         "returning key_id, agency_id, mode, name, hint, to_jsonb(accounts) as accounts, "
         "          to_jsonb(routes) as routes, created_at, expires_at",
         db_int(agency_id), db_bytes((struct text){(const char *)digest, DIGEST_BYTES}),
-        db_text(option_text(ctl, "mode")), db_text(name), db_text(key + APIKEY_BYTES - HINT_BYTES),
+        db_text(option_text(ctl, "mode")), db_text(name), db_text(key + APIKEY_BYTES - KEY_HINT_BYTES),
         db_text(expires), db_text(option_list(ctl, "account")), db_text(option_list(ctl, "route")));
     if (rows)
         event_write(ctl, "key", agency_id, "key created", PQgetvalue(rows, 0, 0));
@@ -60,7 +59,7 @@ static PGresult *store(struct ctl *ctl, int64_t agency_id, const char *key, cons
     return NULL;
 }
 
-static void print_key(const struct ctl *ctl, const char *key, const PGresult *rows)
+void key_print(const struct ctl *ctl, const char *key, const PGresult *rows)
 {
     if (ctl->json) {
         struct json_object *object = json_row(rows, 0);
@@ -76,9 +75,7 @@ static void print_key(const struct ctl *ctl, const char *key, const PGresult *ro
             PQgetvalue(rows, 0, 1), PQgetvalue(rows, 0, 0));
 }
 
-/* A moment that is no date (the 31st of February) or already past is the operator's slip, not the database's.
- */
-static enum ctl_exit check_expiry(struct ctl *ctl, const char *expires)
+enum ctl_exit key_check_expiry(struct ctl *ctl, const char *expires)
 {
     if (!expires)
         return CTL_DONE;
@@ -116,20 +113,20 @@ static enum ctl_exit create(struct ctl *ctl)
     const char *name = option_text(ctl, "name");
     enum mode mode = strcmp(option_text(ctl, "mode"), "live") == 0 ? MODE_LIVE : MODE_TEST;
     const char *expires;
-    if ((name && !check_plain(ctl, "--name", name, NAME_BYTES_MAX)) ||
+    if ((name && !check_plain(ctl, "--name", name, KEY_NAME_BYTES_MAX)) ||
         !option_moment(ctl, "expires", &expires))
         return CTL_USAGE;
-    enum ctl_exit end = make(ctl, mode, key, digest);
+    enum ctl_exit end = key_make(ctl, mode, key, digest);
     if (end == CTL_DONE)
         end = agency_required(ctl, &agency_id);
     if (end == CTL_DONE)
-        end = check_expiry(ctl, expires);
+        end = key_check_expiry(ctl, expires);
     if (end == CTL_DONE)
         end = check_accounts(ctl, agency_id);
     if (end == CTL_DONE) {
         PGresult *rows = store(ctl, agency_id, key, digest, expires);
         if (rows)
-            print_key(ctl, key, rows);
+            key_print(ctl, key, rows);
         else
             end = CTL_DATABASE;
         PQclear(rows);
@@ -150,6 +147,7 @@ static const struct column list_columns[] = {
     {"expires_at", "expires (UTC)", CELL_MOMENT, false},
     {"revoked_at", "revoked (UTC)", CELL_MOMENT, false},
     {"last_used_at", "last used (UTC)", CELL_MOMENT, false},
+    {"follows", "follows", CELL_NUMBER, false},
     COLUMNS_END,
 };
 
@@ -164,7 +162,7 @@ static enum ctl_exit list(struct ctl *ctl)
         "select agency_id, key_id, case when revoked_at is not null then 'revoked' when expires_at <= now() "
         "then "
         "       'expired' else 'active' end as state, mode, hint, name, to_jsonb(accounts) as accounts, "
-        "       to_jsonb(routes) as routes, created_at, expires_at, revoked_at, last_used_at "
+        "       to_jsonb(routes) as routes, created_at, expires_at, revoked_at, last_used_at, follows "
         "from gateway.api_keys where agency_id = $1 order by key_id",
         db_int(agency_id));
     return list_print(ctl, rows, list_columns,
@@ -201,6 +199,12 @@ static void print_revoked(const struct ctl *ctl, const PGresult *rows)
         printf("key %s was revoked already at %.19s UTC\n", PQgetvalue(rows, 0, 1), PQgetvalue(rows, 0, 5));
 }
 
+void key_say_not_found(int64_t agency_id, int64_t key_id)
+{
+    say_error("agency %lld has no key %lld; 'invoicegatectl key list --agency %lld' shows them",
+              (long long)agency_id, (long long)key_id, (long long)agency_id);
+}
+
 static enum ctl_exit revoke_checked(struct ctl *ctl, int64_t agency_id, int64_t key_id)
 {
     enum ctl_exit end = CTL_DATABASE;
@@ -209,8 +213,7 @@ static enum ctl_exit revoke_checked(struct ctl *ctl, int64_t agency_id, int64_t 
     if (!rows)
         return CTL_DATABASE;
     if (PQntuples(rows) == 0) {
-        say_error("agency %lld has no key %lld; 'invoicegatectl key list --agency %lld' shows them",
-                  (long long)agency_id, (long long)key_id, (long long)agency_id);
+        key_say_not_found(agency_id, key_id);
         end = CTL_NOT_FOUND;
     } else {
         if (db_cell_bool(rows, 0, 6))
@@ -226,12 +229,20 @@ static enum ctl_exit revoke_checked(struct ctl *ctl, int64_t agency_id, int64_t 
     return end;
 }
 
+bool key_id_given(struct ctl *ctl, int64_t *key_id)
+{
+    if (text_to_int64(text_from(ctl->arguments[0]), key_id) && *key_id > 0)
+        return true;
+    usage_error(ctl, "KEY_ID is the number that 'key list' shows, never the key itself");
+    return false;
+}
+
 static enum ctl_exit revoke(struct ctl *ctl)
 {
     int64_t agency_id;
     int64_t key_id;
-    if (!text_to_int64(text_from(ctl->arguments[0]), &key_id) || key_id <= 0)
-        return usage_error(ctl, "KEY_ID is the number that 'key list' shows, never the key itself");
+    if (!key_id_given(ctl, &key_id))
+        return CTL_USAGE;
     if (option_given(ctl, "why") && !check_plain(ctl, "--why", option_text(ctl, "why"), WHY_BYTES_MAX))
         return CTL_USAGE;
     enum ctl_exit end = agency_required(ctl, &agency_id);
@@ -278,5 +289,14 @@ const struct command key_commands[] = {
      list_options, "  invoicegatectl key list --agency 1\n", list},
     {"key", "revoke", "KEY_ID", 1, 1, "close a key for ever", NULL, revoke_options,
      "  invoicegatectl key revoke --agency 1 3 --why 'laptop lost'\n", revoke},
+    {"key", "rotate", "KEY_ID", 1, 1, "make a key that follows another, which stays open for a while",
+     "The new key has the old one's mode, name, accounts and routes, and is printed once. Both are good "
+     "until "
+     "the\n"
+     "overlap ends; 'key list' shows when the old one was last used, 'key revoke' closes it earlier.",
+     key_rotate_options,
+     "  invoicegatectl key rotate --agency 1 3\n"
+     "  key=$(invoicegatectl key rotate --agency 1 3 --overlap 7d)\n",
+     key_rotate},
     COMMANDS_END,
 };

@@ -7,6 +7,8 @@
 #include "base/utf8.h"
 #include "ctl/say.h"
 
+#define DURATION_MAX_S (3650 * INT64_C(86400))
+
 static const struct option common[] = {
     {"json", NULL, NULL, NULL, false, false},
     {"help", NULL, NULL, NULL, false, false},
@@ -220,6 +222,27 @@ bool option_moment(struct ctl *ctl, const char *name, const char **moment)
     }
     *moment = zoned ? value : arena_printf(&ctl->arena, "%s UTC", value).at;
     return *moment != NULL;
+}
+
+bool option_duration(const struct ctl *ctl, const char *name, const char *fallback, int64_t *seconds)
+{
+    static const char units[] = "smhd";
+    static const int64_t unit_s[] = {1, 60, 3600, 86400};
+    const char *value = option_given(ctl, name) ? option_text(ctl, name) : fallback;
+    struct text digits = {value, strspn(value, "0123456789")};
+    const char *unit = value[digits.length] ? strchr(units, value[digits.length]) : NULL;
+    bool whole = unit && !value[digits.length + 1];
+    if (strcmp(value, "0") == 0) {
+        *seconds = 0;
+        return true;
+    }
+    if (whole && digits.length <= 9 && text_to_int64(digits, seconds)) {
+        *seconds *= unit_s[unit - units];
+        if (*seconds <= DURATION_MAX_S)
+            return true;
+    }
+    usage_error(ctl, "--%s takes a time such as 30m, 24h or 7d, not '%s'", name, value);
+    return false;
 }
 
 bool check_plain(const struct ctl *ctl, const char *what, const char *value, size_t bytes_max)

@@ -17,6 +17,11 @@ MUST_CHECK bool option_number(const struct ctl *ctl, const char *name, int64_t *
  * zone. The answer is what PostgreSQL reads, in UTC where no zone is given. */
 MUST_CHECK bool option_moment(struct ctl *ctl, const char *name, const char **moment);
 
+/* Seconds of a time such as 90s, 30m, 24h or 7d, at most ten years; a plain 0 too. fallback stands in when it
+ * was not given. False with a complaint. */
+MUST_CHECK bool option_duration(const struct ctl *ctl, const char *name, const char *fallback,
+                                int64_t *seconds);
+
 /* All values of a repeated option as a JSON array; NULL when it was not given. */
 const char *option_list(struct ctl *ctl, const char *name);
 

@@ -318,6 +318,8 @@ void ending_begin_said_no(struct job *job, const struct store_answer *stored)
         tell_begin_refused(job, stored);
         break;
     case STORE_UNAUTHORIZED:
+        if (admission_slows(job))
+            return;
         tell_reason(job, reason_of("key_invalid"));
         break;
     case STORE_STALE: /* recorded, but overtaken before this worker heard of it */
@@ -331,6 +333,8 @@ void ending_begin_said_no(struct job *job, const struct store_answer *stored)
 
 void ending_early(struct job *job, const struct refusal *refusal)
 {
+    if (refusal->status == 401 && admission_slows(job))
+        return;
     tell_refusal(job, refusal);
     end(job);
 }
@@ -344,6 +348,7 @@ void ending_note_unresolved(struct job *job, const char *why)
     job->told_noted = job->told != 0;
     job->note.kind = STORE_NOTE;
     job->note.ref = job->ref;
+    job->note.flow = admission_flow(job);
     job->note.in.note = (struct store_note){
         .fence = job->fence,
         .state = TEXT("unresolved"),

@@ -20,7 +20,8 @@ bool gateway_init(struct gateway *gateway, struct loop *loop, const struct gatew
     *gateway = (struct gateway){.loop = loop, .settings = settings};
     arena_init(&gateway->scratch, SCRATCH_MAX_BYTES);
     return slots_init(&gateway->jobs, settings->max_inflight) &&
-           traffic_init(&gateway->traffic, settings->account_posts_per_s);
+           traffic_init(&gateway->traffic, settings->account_posts_per_s) &&
+           admission_init(&gateway->admission, settings->wrong_keys_per_min);
 }
 
 uint32_t gateway_inflight(const struct gateway *gateway)
@@ -57,6 +58,8 @@ static void route_job(struct job *job)
         ending_early(job, &job->request.early);
     } else if (!store_is_ready(gateway->store)) {
         ending_told(job, "database_away");
+    } else if (!admission_enter(job)) {
+        ending_told(job, "agency_limit");
     } else {
         patience_start(job, gateway->settings->deadline_ms);
         if (read_is(job))
@@ -85,6 +88,8 @@ void gateway_arrived(void *owner, struct ref conn, const struct http_request *ht
         ending_told(job, "overloaded");
         return;
     }
+    if (http->authorization.length > 0)
+        job->wrong_key_from = arena_copy(&job->arena, http->remote_address);
     route_job(job);
 }
 
@@ -110,8 +115,12 @@ void gateway_stored(void *owner, struct store_task *task, const struct store_ans
         recovery_taken_all(gateway);
         return;
     }
+    if (task == &gateway->admission.used)
+        return;
     job = slots_get(&gateway->jobs, task->ref);
     CHECK(job); /* a job is not released while a task of its own is under way */
+    if (answer->agency_id > 0)
+        admission_known(job, answer->agency_id);
     if (task == &job->note)
         job_noted(job);
     else
@@ -133,6 +142,7 @@ void gateway_free(struct gateway *gateway)
         if (gateway->jobs.slots && gateway->jobs.slots[i].thing)
             job_free(gateway->jobs.slots[i].thing);
     traffic_free(&gateway->traffic);
+    admission_free(&gateway->admission);
     arena_free(&gateway->scratch);
     slots_free(&gateway->jobs);
 }

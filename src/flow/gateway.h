@@ -4,6 +4,7 @@
 
 #include "base/loop.h"
 #include "base/slots.h"
+#include "flow/admission.h"
 #include "flow/job.h"
 #include "flow/recover.h"
 #include "flow/traffic.h"
@@ -21,6 +22,7 @@ struct gateway_settings {
     int park_ms;         /* then PostgreSQL, until somebody takes it up again */
     int lookup_pause_ms; /* between two looks for an invoice */
     int account_posts_per_s;
+    int wrong_keys_per_min; /* of one address, before its answers are slowed down; 0: any number */
 };
 
 struct gateway {
@@ -33,6 +35,7 @@ struct gateway {
     uint32_t reads; /* among them */
     struct recovery recovery;
     struct traffic traffic;
+    struct admission admission;
     struct arena scratch; /* what one answer of the upstream is read into */
     bool draining;
 };

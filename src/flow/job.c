@@ -112,6 +112,7 @@ struct job *job_new(struct gateway *gateway)
 void job_submit(struct job *job, enum store_kind kind)
 {
     job->task.kind = kind;
+    job->task.flow = admission_flow(job);
     job->task.ref = job->ref;
     if (job->note.busy)
         job->held = true;
@@ -134,6 +135,9 @@ void job_free(struct job *job)
     struct gateway *gateway = job->gateway;
     loop_untimer(gateway->loop, &job->deadline);
     loop_untimer(gateway->loop, &job->backoff);
+    admission_leave(job);
+    if (job->is_read)
+        gateway->reads--;
     slots_remove(&gateway->jobs, job->ref);
     arena_free(&job->arena);
     free(job);

@@ -79,6 +79,9 @@ struct job {
     bool compensate; /* nobody can ask for it later: no invoice shall stand (protocol 8) */
     struct timer deadline;
     int64_t arrived_ms;
+    int64_t agency_id;          /* whose share of the worker it takes; 0: not known yet */
+    struct text wrong_key_from; /* the address to blame for a wrong key; absent: no key was sent */
+    bool is_read;               /* counted among the gateway's reads */
 
     uint8_t request_id[UUID_BYTES];
     char request_text[UUID_TEXT_BYTES];

@@ -29,25 +29,19 @@ static bool is_list(const struct job *job)
     return job->request.route == ROUTE_INVOICES_LIST || job->request.route == ROUTE_ACCOUNT_INVOICES_LIST;
 }
 
-static void end(struct job *job)
-{
-    job->gateway->reads--;
-    ending_done(job);
-}
-
 static void tell_and_end(struct job *job, struct text body)
 {
     if (body.at)
         tell_body(job, body);
     else
         tell_reason(job, reason_of("overloaded"));
-    end(job);
+    ending_done(job);
 }
 
 static void refuse_and_end(struct job *job, const struct reason *reason)
 {
     tell_reason(job, reason);
-    end(job);
+    ending_done(job);
 }
 
 void read_start(struct job *job)
@@ -57,6 +51,7 @@ void read_start(struct job *job)
     struct store_read *in = &job->task.in.read;
     struct gateway *gateway = job->gateway;
     job_set_state(job, JOB_READING);
+    job->is_read = true;
     if (++gateway->reads > gateway->jobs.capacity / READS_PART + 1) {
         refuse_and_end(job, reason_of("overloaded"));
         return;
@@ -212,13 +207,15 @@ void read_stored(struct job *job, const struct store_answer *answer)
     const struct reason *reason = answer->reason.at ? reason_find(answer->reason) : NULL;
     if (job->state == JOB_KEEPING) {
         tell_and_end(job, job->answer);
+    } else if (answer->verdict == STORE_UNAUTHORIZED && admission_slows(job)) {
+        return;
     } else if (answer->verdict == STORE_GO && is_list(job)) {
         tell_list(job, answer);
     } else if (answer->verdict == STORE_GO && answer->invoice_count == 1) {
         found(job, answer);
     } else if (text_is(answer->reason, TEXT("request"))) {
         tell_refusal(job, &job->request.body);
-        end(job);
+        ending_done(job);
     } else {
         refuse_and_end(job, reason ? reason : reason_of("database_unread"));
     }

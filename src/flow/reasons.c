@@ -2,6 +2,10 @@
 
 static const struct reason reasons[] = {
     {"key_invalid", 401, 0, "The API key is missing or not valid. Send it in the Authorization header."},
+    {"wrong_keys", 429, 60,
+     "There were too many wrong API keys from this address. Send a valid one, or try again later."},
+    {"agency_limit", 429, 1,
+     "This agency has too many requests under way. Nothing was done; try again in a moment."},
     {"mode_not_served", 403, 0,
      "This gateway does not serve this kind of API key (live or test). Ask its operator for the other kind."},
     {"out_of_scope", 403, 0, "This API key may not be used for this account or this call."},

@@ -159,6 +159,7 @@ void recovery_taken(void *owner, const struct store_taken *taken)
     job->planned = taken->plan.planned;
     job->invoice_since_s = taken->created_s;
     invoice_fill_plan(job, &taken->plan);
+    admission_known(job, job->plan.agency_id);
     job->compensate = job_may_withdraw(job);
     job->plan.upstream_version = arena_copy(&job->arena, taken->upstream_version);
     job->plan.invoice_id = arena_copy(&job->arena, taken->invoice_id);

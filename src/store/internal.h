@@ -3,14 +3,10 @@
 #define INVOICEGATE_STORE_INTERNAL_H
 
 #include "store/lane.h"
+#include "store/turns.h"
 
 #define STORE_LANES_MAX 8
 #define STORE_CHORES 4
-
-struct task_queue {
-    struct store_task *first;
-    struct store_task **last;
-};
 
 struct store {
     struct loop *loop;
@@ -22,9 +18,9 @@ struct store {
     int64_t worker_id; /* 0 until the first hello */
     bool ready;
     struct task_queue alone;   /* to be run one by one: suspects of a failed batch, unknown commits */
-    struct task_queue waiting; /* the next batch gathers here */
+    struct turns waiting;      /* the next batch gathers here */
     struct task_queue delayed; /* until the delay timer */
-    struct task_queue reading; /* for the lane behind the others, which does nothing else */
+    struct turns reading;      /* for the lane behind the others, which does nothing else */
     uint32_t pending;
     struct timer delay;
     int64_t ready_since_ms;

@@ -60,6 +60,7 @@ const struct statement_text statements[STATEMENT_COUNT] = {
     [STORE_REFRESH] = {"refresh",
                        "select * from gateway.refresh_invoice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
                        11},
+    [STORE_USED] = {"used", "select ord, verdict from gateway.keys_used($1, $2)", 2},
     [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9},
     [STATEMENT_LEASE] = {"lease", "select gateway.renew_lease($1, $2)", 2},
     [STATEMENT_PARTITIONS] = {"partitions", "select gateway.make_partitions(3)", 0},
@@ -224,6 +225,14 @@ static void refresh_params(struct params *params, const struct store_refresh *in
     params_text(params, in->object);
 }
 
+static void used_params(struct params *params, const struct store_used *in)
+{
+    static const struct column digest = FIELD(DIGEST, store_used_key, digest);
+    params_array_begin(params, COLUMN_DIGEST, in->count);
+    for (int i = 0; i < in->count; i++)
+        params_array_add(params, &digest, &in->keys[i]);
+}
+
 /* The kinds that are no batches: one task, plain parameters. */
 static bool single_params(struct params *params, const struct statement_context *context,
                           const struct store_task *task)
@@ -238,6 +247,8 @@ static bool single_params(struct params *params, const struct statement_context 
         take_params(params, task);
     else if (task->kind == STORE_REFRESH)
         refresh_params(params, &task->in.refresh);
+    else if (task->kind == STORE_USED)
+        used_params(params, &task->in.used);
     else if (statement_is_read(task->kind))
         read_params(params, task->kind, &task->in.read);
     else
@@ -253,7 +264,7 @@ bool statement_is_read(enum store_kind kind)
 bool statement_is_single(enum store_kind kind)
 {
     return kind == STORE_RENEW || kind == STORE_WITHDRAW || kind == STORE_RESTORE || kind == STORE_TAKE ||
-           statement_is_read(kind);
+           kind == STORE_USED || statement_is_read(kind);
 }
 
 void statement_params(struct params *params, const struct statement_context *context, enum store_kind kind,

@@ -9,30 +9,6 @@
 #define ROLL_UP_EVERY_MS (2 * 1000)
 #define ERRORS_OF_BEGIN_MAX 3
 
-static void queue_init(struct task_queue *queue)
-{
-    queue->first = NULL;
-    queue->last = &queue->first;
-}
-
-static void queue_put(struct task_queue *queue, struct store_task *task)
-{
-    task->next = NULL;
-    *queue->last = task;
-    queue->last = &task->next;
-}
-
-static struct store_task *queue_take(struct task_queue *queue)
-{
-    struct store_task *task = queue->first;
-    if (task) {
-        queue->first = task->next;
-        if (!queue->first)
-            queue->last = &queue->first;
-    }
-    return task;
-}
-
 static void store_deliver(struct store *store, struct store_task *task, const struct store_answer *answer)
 {
     task->busy = false;
@@ -87,9 +63,9 @@ static void store_send_read(struct store *store)
 {
     static const struct store_answer away = {.verdict = STORE_AWAY};
     struct store_task *task;
-    while (store->reading.first && !store_may_read(store))
-        store_deliver(store, queue_take(&store->reading), &away);
-    if (store_read_lane(store)->state == LANE_IDLE && (task = queue_take(&store->reading)))
+    while (turns_first(&store->reading) && !store_may_read(store))
+        store_deliver(store, turns_take(&store->reading), &away);
+    if (store_read_lane(store)->state == LANE_IDLE && (task = turns_take(&store->reading)))
         lane_send(store_read_lane(store), &task, 1, NO_CHORE);
 }
 
@@ -106,17 +82,17 @@ static void store_read_done(struct store *store, struct store_task *task, const 
 static void store_refuse_waiting(struct store *store)
 {
     static const struct store_answer away = {.verdict = STORE_AWAY};
-    struct task_queue waiting = store->waiting;
+    struct task_queue kept;
     struct store_task *task;
-    if (!waiting.first)
-        return;
-    queue_init(&store->waiting);
-    while ((task = queue_take(&waiting))) {
+    queue_init(&kept);
+    while ((task = turns_take(&store->waiting))) {
         if (task->kind == STORE_BEGIN)
             store_deliver(store, task, &away);
         else
-            queue_put(&store->waiting, task);
+            queue_put(&kept, task);
     }
+    while ((task = queue_take(&kept)))
+        turns_put(&store->waiting, task);
 }
 
 static struct lane *store_idle_lane(struct store *store)
@@ -163,10 +139,10 @@ static int store_take_batch(struct store *store, struct store_task **batch)
         batch[count++] = queue_take(&store->alone);
         return count;
     }
-    while (count < store->settings->batch_max && store->waiting.first) {
-        if (statement_is_single(store->waiting.first->kind) && count > 0)
+    while (count < store->settings->batch_max && turns_first(&store->waiting)) {
+        if (statement_is_single(turns_first(&store->waiting)->kind) && count > 0)
             break;
-        batch[count++] = queue_take(&store->waiting);
+        batch[count++] = turns_take(&store->waiting);
         if (statement_is_single(batch[count - 1]->kind))
             break;
     }
@@ -341,9 +317,9 @@ struct store *store_open(struct loop *loop, const struct store_settings *setting
     store->owner = owner;
     store->lane_count = settings->lanes;
     queue_init(&store->alone);
-    queue_init(&store->waiting);
+    turns_init(&store->waiting);
     queue_init(&store->delayed);
-    queue_init(&store->reading);
+    turns_init(&store->reading);
     for (int i = 0; i <= store->lane_count; i++)
         lane_open(&store->lanes[i], store, i);
     loop_before_sleep(loop, &store->hook, store_send, store);
@@ -376,7 +352,7 @@ void store_submit(struct store *store, struct store_task *task)
     CHECK(!task->busy);
     task->busy = true;
     store->pending++;
-    queue_put(statement_is_read(task->kind) ? &store->reading : &store->waiting, task);
+    turns_put(statement_is_read(task->kind) ? &store->reading : &store->waiting, task);
 }
 
 void store_close(struct store *store)

@@ -33,7 +33,8 @@
     X(TAKE, take)                                                                                            \
     X(READ, read)                                                                                            \
     X(LIST, list)                                                                                            \
-    X(REFRESH, refresh)
+    X(REFRESH, refresh)                                                                                      \
+    X(USED, used)
 
 enum store_kind {
 #define X(upper, lower) STORE_##upper,
@@ -195,9 +196,25 @@ struct store_refresh {
     struct text object;
 };
 
+/* Keys that opened something lately. They stay the caller's until the answer. */
+struct store_used_key {
+    uint8_t digest[DIGEST_BYTES];
+};
+
+struct store_used {
+    const struct store_used_key *keys;
+    int count;
+};
+
+/* Tasks wait by turns: each flow has its own. */
+#define STORE_FLOW_OWN 0U       /* the worker's own business */
+#define STORE_FLOW_STRANGERS 1U /* whoever has not shown yet who they are */
+#define STORE_FLOW_FIRST 2U     /* from here on: agencies */
+
 struct store_task {
     struct store_task *next;
     struct ref ref; /* whose task it is: handed back with the answer */
+    uint64_t flow;
     enum store_kind kind;
     bool busy;                      /* between store_submit() and the answer */
     bool again;                     /* its commit is unknown: run alone */
@@ -215,6 +232,7 @@ struct store_task {
         struct store_take take;
         struct store_read read;
         struct store_refresh refresh;
+        struct store_used used;
     } in;
 };
 

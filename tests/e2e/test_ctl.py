@@ -17,7 +17,7 @@ from ctl_database import BUILD, DIGEST_KEY, PROGRAM, ROOT, Ctl
 from ctl_database import books, ctl, new_ctl, server  # noqa: F401 -- fixtures
 
 COMMANDS = [
-    "migrate", "agency add", "agency list", "key create", "key list", "key revoke", "account add", "account list",
+    "migrate", "agency add", "agency list", "key create", "key list", "key revoke", "key rotate", "account add", "account list",
     "account set", "client add", "client list", "client show", "client erase-preview", "client import", "member set",
     "product sync", "requests", "invoices", "unresolved", "settle", "show", "doctor",
     "audit describe", "audit rebuild", "dashboard-login add", "dashboard-login list", "dashboard-login revoke", "retention",
@@ -76,6 +76,12 @@ def test_help_of_a_noun_lists_its_verbs(ctl):
         (["settle", NO_ID, "--as", "failed", "--by", "a"], "--why TEXT is missing"),
         (["settle", NO_ID, "--as", "failed", "--by", "", "--why", "b"], "--by is empty"),
         (["key", "revoke", "--agency", "1", "igk_live_x"], "never the key itself"),
+        (["key", "rotate", "--agency", "1", "igk_live_x"], "never the key itself"),
+        (["key", "rotate", "--agency", "1", "1", "--overlap", "soon"], "takes a time such as 30m"),
+        (["key", "rotate", "--agency", "1", "1", "--overlap", "h"], "takes a time such as 30m"),
+        (["key", "rotate", "--agency", "1", "1", "--overlap", "24"], "takes a time such as 30m"),
+        (["key", "rotate", "--agency", "1", "1", "--overlap", "-1h"], "takes a time such as 30m"),
+        (["key", "rotate", "--agency", "1", "1", "--overlap", "999999999d"], "takes a time such as 30m"),
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(ctl, arguments, said):
@@ -93,6 +99,7 @@ def test_no_command_prints_the_help_and_exits_2(ctl):
         ["account", "add", "acct_1", "--agency", "7"],
         ["client", "show", "c9", "--agency", "1"],
         ["key", "revoke", "9", "--agency", "1"],
+        ["key", "rotate", "9", "--agency", "1"],
         ["key", "create", "--agency", "1", "--mode", "live", "--account", "acct_9"],
         ["account", "set", "acct_9", "--agency", "1", "--default"],
         ["member", "set", "c9", "--agency", "1", "--member", "A:"],
@@ -323,6 +330,36 @@ def test_a_key_is_revoked_once(books):
     assert "was revoked already" in ctl.out("key", "revoke", "1", "--agency", "1")
     assert ctl.sql("select revoked_at from gateway.api_keys") == moment
     assert ctl.sql("select why like '1: laptop lost; by %' from audit.events where what = 'key revoked'") == "t"
+
+
+def test_a_rotated_key_has_one_successor(books):
+    ctl = books.ctl
+    ctl.run("key", "create", "--agency", "1", "--mode", "test", "--name", "laptop", "--account", "acct_1")
+    done = ctl.run("key", "rotate", "1", "--agency", "1", "--overlap", "7d")
+    key = done.stdout.strip()
+    assert re.fullmatch(r"igk_test_[0-9A-Za-z]{36}", key) and done.stdout == key + "\n"
+    assert "key 1 stays open until" in done.stderr and key not in done.stderr
+    assert ctl.sql("select follows, name, accounts, expires_at is null from gateway.api_keys where key_id = 2") == "1|laptop|{acct_1}|t"
+    assert ctl.sql("select expires_at > now() + interval '167 hours' from gateway.api_keys where key_id = 1") == "t"
+    assert ctl.sql("select why like '1 is followed by 2; open until %; by %' from audit.events where what = 'key rotated'") == "t"
+    assert "followed by key 2 already" in ctl.refusal(1, "key", "rotate", "1", "--agency", "1")
+    assert [row["follows"] for row in ctl.json("key", "list", "--agency", "1")["data"]] == [None, 1]
+    made = ctl.json("key", "rotate", "2", "--agency", "1", "--overlap", "0", "--name", "desk", "--expires", "2099-01-31")
+    assert (made["key_id"], made["follows"], made["name"], made["expires_at"]) == (3, 2, "desk", "2099-01-31T00:00:00Z")
+    assert "has expired" in ctl.refusal(1, "key", "rotate", "2", "--agency", "1")
+    ctl.run("key", "revoke", "3", "--agency", "1")
+    assert "is revoked" in ctl.refusal(1, "key", "rotate", "3", "--agency", "1")
+    assert ctl.sql("select count(*) from gateway.api_keys") == "3"
+
+
+def test_a_successor_lives_as_long_as_the_key_was_to(books):
+    ctl = books.ctl
+    ctl.run("key", "create", "--agency", "1", "--mode", "test", "--expires", "2099-01-31")
+    ctl.sql("update gateway.api_keys set created_at = now() - interval '10 days', expires_at = now() + interval '1 hour'")
+    ctl.run("key", "rotate", "1", "--agency", "1")
+    assert ctl.sql("select expires_at - now() between interval '9 days 23 hours' and interval '10 days 2 hours' "
+                   "from gateway.api_keys where key_id = 2") == "t"
+    assert ctl.sql("select expires_at < now() + interval '2 hours' from gateway.api_keys where key_id = 1") == "t", "not later"
 
 
 @pytest.mark.parametrize("content", [b"short", b"x" * 31 + b"\n", b"x" * 5000])

@@ -158,6 +158,8 @@ export_settings() {
     export INVOICEGATE_RUNTIME_DIR="${INVOICEGATE_RUNTIME_DIR:-$socket_dir}"
     if [ -n "$sandbox_url" ]; then
         export INVOICEGATE_ACCOUNT_POSTS_PER_S="${INVOICEGATE_ACCOUNT_POSTS_PER_S:-0}"
+        # Whoever tries things out here may be wrong more often.
+        export INVOICEGATE_WRONG_KEYS_PER_MIN="${INVOICEGATE_WRONG_KEYS_PER_MIN:-600}"
     fi
 }
 
