@@ -33,7 +33,7 @@ class Bench:
 
     def __init__(self, quick: bool, peer: str) -> None:
         self.quick = quick
-        self.runs, self.seconds = (3, 3) if quick else (5, 8)
+        self.runs, self.seconds = (2, 3) if quick else (5, 8)
         self.past = os.environ.get("PAST")  # requests of the past, instead of ten million
         self.rows = figures.rows()
         self.problems: list[str] = []

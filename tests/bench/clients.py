@@ -74,7 +74,7 @@ def one_wait(bench: Bench, number: int) -> dict[str, float]:
 
 
 def measure_waiting(bench: Bench) -> None:
-    found = [one_wait(bench, number) for number in range(1, (2 if bench.quick else 5) + 1)]
+    found = [one_wait(bench, number) for number in range(1, (1 if bench.quick else bench.runs) + 1)]
     bench.details["waiting"] = found
     for run in found:
         bench.rows["bytes_per_waiting_request"].add((run["peak_bytes"] - run["idle_bytes"]) / WAITING, MARK_BYTES)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 REQUESTS, REQUESTS_QUICK = 10_000_000, 100_000
 BYTES_A_REQUEST = 2 * load_history.BYTES_A_REQUEST  # with the journal's files, and room to spare
-MONTHS = 24
+MONTHS, MONTHS_QUICK = 24, 6
 
 
 def affordable(wanted: int, directory) -> int:
@@ -30,10 +30,10 @@ def cost_us(stack: Stack, seconds: float, label: str) -> dict[str, float]:
     return run
 
 
-def fill(stack: Stack, requests: int) -> None:
+def fill(stack: Stack, requests: int, months: int) -> None:
     """The history belongs to other accounts of the same agencies; the loader shows how far it is."""
     begun = time.monotonic()
-    load_history.load(f"host={stack.socket_dir} user=postgres dbname=invoicegate", requests, MONTHS, 2)
+    load_history.load(f"host={stack.socket_dir} user=postgres dbname=invoicegate", requests, months, 2)
     stack.query("checkpoint")
     size = stack.query("select pg_database_size(current_database())")[0][0]
     say(f"  {requests:,} requests, {size / 2**30:.1f} GB, in {time.monotonic() - begun:.0f} s")
@@ -48,7 +48,7 @@ def measure_past(bench: Bench) -> None:
     kept = []
     try:
         full.start(CLIENTS_OF_THE_GATEWAY)
-        fill(full, requests)
+        fill(full, requests, MONTHS_QUICK if bench.quick else MONTHS)
         empty.start(CLIENTS_OF_THE_GATEWAY)
         for stack in (full, empty):
             stack.set_latency(0)
