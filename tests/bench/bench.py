@@ -87,7 +87,10 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = [name for name in (os.environ.get("ONLY") or ",".join(MEASUREMENTS)).split(",") if name]
-    bench = Bench(os.environ.get("QUICK", "") not in ("", "0"), os.environ.get("PEER", ""))
+    peer = os.environ.get("PEER", "")
+    if peer and not (Path(peer) / "server.mjs").exists():
+        raise SystemExit(f"bench: PEER={peer} has no server.mjs")
+    bench = Bench(os.environ.get("QUICK", "") not in ("", "0"), peer)
     results = ROOT / ".run" / "bench.json"
     begun = time.monotonic()
     try:

@@ -111,7 +111,7 @@ class Floor:
             raise RuntimeError(f"the floor's {name} failed: {(done.stderr or done.stdout).strip()}")
         return json.loads(done.stdout)
 
-    def sql(self, batch: int, seconds: int) -> dict[str, float]:
+    def sql(self, batch: int, mixed_percent: int, seconds: int) -> dict[str, float]:
         """Microseconds an invoice: of the program, and of PostgreSQL."""
         # Products count as known for a minute; here nobody reads them again.
         self.stack.query("update gateway.products set fetched_at = clock_timestamp() + interval '1 minute'")
@@ -119,14 +119,14 @@ class Floor:
         found = self._run(
             "sql", f"host={self.stack.socket_dir} user=invoicegate_worker dbname=invoicegate", facts["INVOICEGATE_SANDBOX_URL"],
             self.digest, facts["INVOICEGATE_ACCOUNT"], facts["INVOICEGATE_PRODUCT"], self.stack.directory / "floor-object",
-            batch, LANES, seconds,
+            batch, mixed_percent, LANES, seconds,
         )
         time.sleep(0.5)  # until the postmaster has counted the time of the backends that ended
         postgres_s = spending.so_far()[0]["postgres"]
         count = found["invoices"]
         self.stack.finished_elsewhere += count
         return {"client_us": found["cpu_us"] / count, "postgres_us": postgres_s * 1e6 / count, "invoices_per_s": count / seconds,
-                "batch": batch}
+                "batch": batch, "mixed_percent": mixed_percent}
 
     def curl(self, at_once: int, seconds: int) -> dict[str, float]:
         facts = self.stack.facts
@@ -139,14 +139,16 @@ class Floor:
         return {"client_us": found["cpu_us"] / found["invoices"], "invoices_per_s": found["invoices"] / seconds}
 
 
-def batch_of(stack: Stack, since: object) -> tuple[float, int]:
-    """Invoices begun (and as many finished) in one transaction of the gateway's, on average, since then."""
-    tasks, batches = stack.query(
-        "select count(*), count(distinct e.xmin::text) from gateway.events e join gateway.workers w using (worker_id)"
-        " where e.at >= %s and w.host <> 'floor'", since,
+def batches_of(stack: Stack, since: object) -> tuple[float, int]:
+    """Of the gateway's transactions since then: invoices that one statement began or finished, on average; and how much of the
+    work (per cent) went in transactions that did both."""
+    tasks, transactions, statements = stack.query(
+        "select count(*), count(distinct e.xmin::text), count(distinct (e.xmin::text, e.what = 'opened'))"
+        "  from gateway.events e join gateway.workers w using (worker_id)"
+        " where e.at >= %s and w.host <> 'floor' and e.what in ('opened', 'created')", since,
     )[0]
-    size = tasks / max(1, batches) / 2
-    return size, max(1, round(size))
+    statements = max(1, statements)
+    return tasks / statements, round(200 * (statements - transactions) / statements)
 
 
 def one_round(bench: Bench, number: int) -> dict[str, object]:
@@ -154,21 +156,21 @@ def one_round(bench: Bench, number: int) -> dict[str, object]:
     since = stack.query("select clock_timestamp()")[0][0]
     ours = measure(stack, CLIENTS, seconds, f"floor-{number}")
     stack.settle()
-    exact, batch = batch_of(stack, since)
+    exact, mixed_percent = batches_of(stack, since)
     fcgi = measure(bench.floor, CLIENTS, seconds, f"floor-fcgi-{number}")
     for subject, run in ((stack, ours), (bench.floor, fcgi)):
         if run["failed"]:
             bench.problems.append(f"{subject.name}: {run['failed']:.0f} calls were not answered with 200")
-    sql = bench.floor.sql(batch, seconds)
+    sql = bench.floor.sql(max(1, round(exact)), mixed_percent, seconds)
     curl = bench.floor.curl(CLIENTS, seconds)
     whole = ours["gateway_us"] + ours["nginx_us"] + ours["postgres_us"]
     floor = fcgi["gateway_us"] + fcgi["nginx_us"] + sql["client_us"] + sql["postgres_us"] + curl["client_us"]
     say(
         f"  run {number}: ours {whole:.0f} us (worker {ours['gateway_us']:.0f}, nginx {ours['nginx_us']:.0f}, PostgreSQL "
-        f"{ours['postgres_us']:.0f}; {exact:.1f} invoices a batch); floor {floor:.0f} us (fcgi {fcgi['gateway_us']:.1f} + nginx "
+        f"{ours['postgres_us']:.0f}; {exact:.1f} invoices a statement, {mixed_percent} % mixed); floor {floor:.0f} us (fcgi {fcgi['gateway_us']:.1f} + nginx "
         f"{fcgi['nginx_us']:.1f}, curl {curl['client_us']:.1f}, libpq {sql['client_us']:.1f} + PostgreSQL {sql['postgres_us']:.1f})"
     )
-    return {"ours_us": whole, "floor_us": floor, "ours": ours, "batch": exact, "fcgi": fcgi, "sql": sql, "curl": curl}
+    return {"ours_us": whole, "floor_us": floor, "ours": ours, "batch": exact, "mixed_percent": mixed_percent, "fcgi": fcgi, "sql": sql, "curl": curl}
 
 
 def measure_floor(bench: Bench) -> None:
@@ -176,6 +178,8 @@ def measure_floor(bench: Bench) -> None:
     bench.floor.start()
     measure(bench.stack, CLIENTS, 2, "warm-up")
     bench.stack.settle()
+    # Both sides shall plan by the tables as they are: a plan of a fresh, empty database is no floor.
+    bench.stack.query("analyze")
     rounds = [one_round(bench, number) for number in range(1, bench.runs + 1)]
     bench.details["floor"] = rounds
     for found in rounds:

@@ -59,6 +59,9 @@ class Yardstick:
         )
 
     def install(self) -> None:
+        missing = [name for name in ("node", "npm") if not shutil.which(name)]
+        if missing:
+            raise SystemExit(f"bench: PEER needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed")
         say("yardstick: npm ci")
         done = subprocess.run(
             ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"],

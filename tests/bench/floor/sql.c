@@ -2,7 +2,7 @@
  * nothing else. Each batch begins some invoices and finishes those that the batch before it began on the same
  * connection.
  *
- *     sql DATABASE UPSTREAM_URL KEY_DIGEST ACCOUNT PRODUCT OBJECT_FILE BATCH LANES SECONDS
+ *     sql DATABASE UPSTREAM_URL KEY_DIGEST ACCOUNT PRODUCT OBJECT_FILE BATCH MIXED LANES SECONDS
  *
  * BATCH is the number of invoices that a batch begins, and of those that it finishes. Prints one JSON object:
  * invoices, batches, and CPU time of this process. Statements and parameters are made once; only the ids are
@@ -47,7 +47,7 @@ struct floor {
     struct text object, account, product;
     uint8_t digest[DIGEST_BYTES];
     int64_t worker_id;
-    int batch, lanes;
+    int batch, lanes, mixed_percent, mixed_so_far;
     int64_t until_us;
     uint64_t random;
     long invoices, batches;
@@ -213,11 +213,21 @@ static void lane_flush(struct lane *lane)
     }
 }
 
+/* Spreads the mixed transactions evenly. */
+static bool next_is_mixed(struct floor *floor)
+{
+    floor->mixed_so_far += floor->mixed_percent;
+    if (floor->mixed_so_far < 100)
+        return false;
+    floor->mixed_so_far -= 100;
+    return true;
+}
+
 static void lane_send(struct lane *lane)
 {
     struct floor *floor = lane->floor;
     bool finishes = lane->has_begun;
-    lane->begins = clock_us(CLOCK_MONOTONIC) < floor->until_us;
+    lane->begins = clock_us(CLOCK_MONOTONIC) < floor->until_us && (!finishes || next_is_mixed(floor));
     if (!lane->begins && !finishes)
         return;
     if (finishes)
@@ -345,7 +355,8 @@ static void read_facts(struct floor *floor, char **argv)
     floor->account = text_from(argv[4]);
     floor->product = text_from(argv[5]);
     floor->batch = (int)strtol(argv[7], NULL, 10);
-    floor->lanes = (int)strtol(argv[8], NULL, 10);
+    floor->mixed_percent = (int)strtol(argv[8], NULL, 10);
+    floor->lanes = (int)strtol(argv[9], NULL, 10);
     CHECK(floor->batch >= 1 && floor->batch <= BATCH_MAX && floor->lanes >= 1 && floor->lanes <= LANES_MAX);
     floor->random = (uint64_t)clock_us(CLOCK_REALTIME) * 2654435761U | 1;
 }
@@ -362,16 +373,15 @@ static void tell(const struct floor *floor)
 int main(int argc, char **argv)
 {
     static struct floor floor;
-    if (argc != 10) {
-        fprintf(
-            stderr,
-            "usage: sql DATABASE UPSTREAM_URL KEY_DIGEST ACCOUNT PRODUCT OBJECT_FILE BATCH LANES SECONDS\n");
+    if (argc != 11) {
+        fprintf(stderr, "usage: sql DATABASE UPSTREAM_URL KEY_DIGEST ACCOUNT PRODUCT OBJECT_FILE BATCH MIXED "
+                        "LANES SECONDS\n");
         return 2;
     }
     read_facts(&floor, argv);
     for (int i = 0; i < floor.lanes; i++)
         lane_open(&floor, &floor.lane[i], argv);
-    floor.until_us = clock_us(CLOCK_MONOTONIC) + strtoll(argv[9], NULL, 10) * 1000000;
+    floor.until_us = clock_us(CLOCK_MONOTONIC) + strtoll(argv[10], NULL, 10) * 1000000;
     run(&floor);
     for (int i = 0; i < floor.lanes; i++)
         PQfinish(floor.lane[i].connection);
