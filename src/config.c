@@ -16,73 +16,78 @@ struct setting {
     const char *fallback; /* "" for none; of a secret: its name in the credentials directory */
     long least, most;
     const char *about;
+    bool reloads; /* SIGHUP changes it */
 };
 
 #define AT(member) offsetof(struct config, member)
 
 static const struct setting settings[] = {
+    {"SETTINGS_FILE", SETTING_TEXT, AT(settings_file), "", 0, 0,
+     "file with settings as NAME=VALUE lines, which win over the environment; SIGHUP reads it anew", false},
     {"DATABASE", SETTING_TEXT, AT(database), "dbname=invoicegate user=invoicegate_worker", 0, 0,
-     "libpq connection string; role invoicegate_worker"},
+     "libpq connection string; role invoicegate_worker", false},
     {"UPSTREAM_URL", SETTING_TEXT, AT(upstream_url), "https://api.stripe.com", 0, 0,
-     "where invoices are created: scheme, host and port only"},
+     "where invoices are created: scheme, host and port only", false},
     {"UPSTREAM_KEY_FILE", SETTING_SECRET, AT(upstream_keys[MODE_LIVE]), "upstream-key", 0, 0,
-     "file with the upstream's live secret key"},
+     "file with the upstream's live secret key", true},
     {"UPSTREAM_TEST_KEY_FILE", SETTING_SECRET, AT(upstream_keys[MODE_TEST]), "upstream-test-key", 0, 0,
-     "file with the upstream's test secret key"},
+     "file with the upstream's test secret key", true},
     {"UPSTREAM_CA_FILE", SETTING_TEXT, AT(upstream_ca_file), "", 0, 0,
-     "certificates to trust instead of the system's"},
+     "certificates to trust instead of the system's", false},
     {"UPSTREAM_VERSION", SETTING_TEXT, AT(upstream_version), "2025-03-31.basil", 0, 0,
-     "Stripe-Version that is sent with every call"},
+     "Stripe-Version that is sent with every call", false},
     {"UPSTREAM_PLATFORM", SETTING_TEXT, AT(upstream_platform), "", 0, 0,
-     "the platform's own account id; a change keeps requests of the other platform apart"},
+     "the platform's own account id; a change keeps requests of the other platform apart", false},
     {"DIGEST_KEY_FILE", SETTING_SECRET, AT(digest_key), "digest-key", 0, 0,
-     "file with the secret that API keys are digested with, at least 32 bytes"},
+     "file with the secret that API keys are digested with, at least 32 bytes", false},
     {"DEADLINE_MS", SETTING_NUMBER, AT(deadline_ms), "30000", 100, 300000,
-     "longest wait of a client; nginx must wait longer"},
+     "longest wait of a client; nginx must wait longer", true},
     {"CONNECT_TIMEOUT_MS", SETTING_NUMBER, AT(connect_timeout_ms), "5000", 10, 60000,
-     "longest wait for a connection to the upstream"},
+     "longest wait for a connection to the upstream", false},
     {"CALL_TIMEOUT_MS", SETTING_NUMBER, AT(call_timeout_ms), "20000", 50, 120000,
-     "longest wait for one answer of the upstream"},
+     "longest wait for one answer of the upstream", false},
     {"MAX_INFLIGHT", SETTING_NUMBER, AT(max_inflight), "4096", 1, 65536,
-     "requests that one worker works on at once"},
+     "requests that one worker works on at once", true},
     {"ACCOUNT_POSTS_PER_S", SETTING_NUMBER, AT(account_posts_per_s), "25", 0, 10000,
-     "POSTs a second for one account, over all workers; 0: no limit"},
+     "POSTs a second for one account, over all workers; 0: no limit", true},
     {"WRONG_KEYS_PER_MIN", SETTING_NUMBER, AT(wrong_keys_per_min), "60", 0, 1000000,
-     "wrong API keys from one address before a worker slows them down; 0: any number"},
+     "wrong API keys from one address before a worker slows them down; 0: any number", true},
     {"LEASE_MS", SETTING_NUMBER, AT(lease_ms), "15000", 500, 600000,
-     "after this silence of a worker others take its requests over"},
+     "after this silence of a worker others take its requests over", false},
     {"KEY_RETENTION_H", SETTING_NUMBER, AT(key_retention_h), "24", 24, 8760,
-     "how long an Idempotency-Key is remembered after its request ended"},
+     "how long an Idempotency-Key is remembered after its request ended", true},
     {"BACKGROUND_MS", SETTING_NUMBER, AT(background_ms), "30000", 100, 600000,
-     "how long a worker itself goes on with a request that nobody waits for"},
+     "how long a worker itself goes on with a request that nobody waits for", true},
     {"PARK_MS", SETTING_NUMBER, AT(park_ms), "15000", 100, 600000,
-     "after that, how long the request rests in PostgreSQL before it is taken up again"},
+     "after that, how long the request rests in PostgreSQL before it is taken up again", true},
     {"LOOKUP_PAUSE_MS", SETTING_NUMBER, AT(lookup_pause_ms), "60000", 100, 600000,
-     "between two looks for an invoice before it counts as absent; a slow upstream needs more"},
+     "between two looks for an invoice before it counts as absent; a slow upstream needs more", true},
     {"DRAIN_MS", SETTING_NUMBER, AT(drain_ms), "40000", 0, 600000,
-     "longest wait for requests in flight after SIGTERM"},
+     "longest wait for requests in flight after SIGTERM", true},
     {"DATABASE_LANES", SETTING_NUMBER, AT(database_lanes), "2", 1, 8,
-     "connections that carry intents and results"},
-    {"BATCH_MAX", SETTING_NUMBER, AT(batch_max), "128", 1, 256, "requests in one database transaction"},
+     "connections that carry intents and results", false},
+    {"BATCH_MAX", SETTING_NUMBER, AT(batch_max), "128", 1, 256, "requests in one database transaction", true},
     {"PASS_THROUGH", SETTING_SWITCH, AT(pass_through), "yes", 0, 0,
-     "yes: POST /v1/invoices passes parameters on that the gateway does not know"},
+     "yes: POST /v1/invoices passes parameters on that the gateway does not know", true},
     {"PASS_THROUGH_MONEY", SETTING_SWITCH, AT(pass_through_money), "no", 0, 0,
-     "yes: also those that may move money or responsibility to another account"},
+     "yes: also those that may move money or responsibility to another account", true},
     {"OWN_SOCKET", SETTING_SWITCH, AT(own_socket), "no", 0, 0,
-     "yes: no other worker shares the listening socket, so a drain may close it"},
+     "yes: no other worker shares the listening socket, so a drain may close it", false},
     {"UNSAFE_DATABASE", SETTING_SWITCH, AT(unsafe_database), "no", 0, 0,
-     "yes: accept a database that may lose what it confirmed; for experiments only"},
+     "yes: accept a database that may lose what it confirmed; for experiments only", false},
     {"RUNTIME_DIR", SETTING_TEXT, AT(runtime_dir), "/run/invoicegate", 0, 0,
-     "directory for what workers of this host share"},
-    {"LOG_LEVEL", SETTING_LEVEL, AT(log_level), "info", 0, 0, "error, warning, info or debug"},
+     "directory for what workers of this host share", false},
+    {"LOG_LEVEL", SETTING_LEVEL, AT(log_level), "info", 0, 0, "error, warning, info or debug", true},
 };
 
-static const char *setting_value(const struct setting *setting)
+static const char *setting_value(const struct setting *setting, const struct config_file *file)
 {
     char name[64];
     const char *value;
     CHECK(snprintf(name, sizeof(name), PREFIX "%s", setting->name) < (int)sizeof(name));
-    value = getenv(name);
+    value = config_file_value(file, name);
+    if (!value)
+        value = getenv(name);
     return value && *value ? value : NULL;
 }
 
@@ -150,7 +155,7 @@ static bool read_secret(const struct setting *setting, const char *named, struct
 static bool read_setting(const struct setting *setting, struct config *config, FILE *errors)
 {
     char *field = (char *)config + setting->offset;
-    const char *given = setting_value(setting);
+    const char *given = setting_value(setting, &config->file);
     const char *value = given ? given : setting->fallback;
     switch (setting->type) {
     case SETTING_TEXT:
@@ -191,19 +196,18 @@ static bool is_token(const char *value)
  */
 static bool check_url(struct config *config, FILE *errors)
 {
-    static char url[1024];
     const char *given = config->upstream_url;
     size_t length = strlen(given), scheme = strncmp(given, "http://", 7) == 0 ? 7 : 8;
     bool good = (scheme == 7 || strncmp(given, "https://", 8) == 0) && is_token(given);
     if (length > 0 && given[length - 1] == '/')
         length--;
-    if (!good || length <= scheme || length >= sizeof(url) || given[scheme] == ':' ||
+    if (!good || length <= scheme || length >= sizeof(config->url) || given[scheme] == ':' ||
         strpbrk(given + scheme, "?#@\"\\") || memchr(given + scheme, '/', length - scheme))
         return complain(errors, setting_named("UPSTREAM_URL"),
                         "must be like https://api.example.com, no more");
-    memcpy(url, given, length);
-    url[length] = '\0';
-    config->upstream_url = url;
+    memcpy(config->url, given, length);
+    config->url[length] = '\0';
+    config->upstream_url = config->url;
     return true;
 }
 
@@ -231,6 +235,8 @@ static bool check_secrets(const struct config *config, FILE *errors)
 bool config_read(struct config *config, FILE *errors)
 {
     memset(config, 0, sizeof(*config));
+    if (!config_file_read(&config->file, getenv(PREFIX "SETTINGS_FILE"), errors))
+        return false;
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         if (!read_setting(&settings[i], config, errors))
             return false;
@@ -251,6 +257,8 @@ static void describe_one(FILE *out, const struct setting *setting)
                 setting->most);
     else
         fprintf(out, "      default: %s\n", *setting->fallback ? setting->fallback : "none");
+    if (setting->reloads)
+        fprintf(out, "      read anew at SIGHUP\n");
 }
 
 void config_describe(FILE *out)
@@ -259,8 +267,65 @@ void config_describe(FILE *out)
         describe_one(out, &settings[i]);
 }
 
-void config_forget_secrets(struct config *config)
+/* ---- while the worker runs */
+
+static bool is_same(const struct setting *setting, const void *one, const void *two)
 {
-    for (int mode = 0; mode < MODE_COUNT; mode++)
-        explicit_bzero(&config->upstream_keys[mode], sizeof(config->upstream_keys[mode]));
+    const struct secret *first = one, *second = two;
+    switch (setting->type) {
+    case SETTING_TEXT:
+        return text_is(text_from(*(const char *const *)one), text_from(*(const char *const *)two));
+    case SETTING_NUMBER:
+        return *(const int *)one == *(const int *)two;
+    case SETTING_SWITCH:
+        return *(const bool *)one == *(const bool *)two;
+    case SETTING_SECRET:
+        return text_is((struct text){first->bytes, first->length},
+                       (struct text){second->bytes, second->length});
+    case SETTING_LEVEL:
+        return *(const enum log_level *)one == *(const enum log_level *)two;
+    }
+    return false;
+}
+
+/* Texts point into fresh: none of them reloads. */
+static void copy_value(const struct setting *setting, void *to, const void *from)
+{
+    static const size_t sizes[] = {[SETTING_NUMBER] = sizeof(int),
+                                   [SETTING_SWITCH] = sizeof(bool),
+                                   [SETTING_SECRET] = sizeof(struct secret),
+                                   [SETTING_LEVEL] = sizeof(enum log_level)};
+    CHECK(setting->type != SETTING_TEXT);
+    memcpy(to, from, sizes[setting->type]);
+}
+
+/* Which modes are served was told to the database at the start. */
+static bool may_change(const struct setting *setting, const void *old, const void *fresh)
+{
+    if (setting->type != SETTING_SECRET)
+        return setting->reloads;
+    return setting->reloads && ((const struct secret *)old)->length && ((const struct secret *)fresh)->length;
+}
+
+void config_renew(struct config *config, const struct config *fresh, FILE *changed, FILE *needs_restart)
+{
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        const struct setting *setting = &settings[i];
+        char *old = (char *)config + setting->offset;
+        const char *renewed = (const char *)fresh + setting->offset;
+        if (is_same(setting, old, renewed))
+            continue;
+        if (may_change(setting, old, renewed)) {
+            copy_value(setting, old, renewed);
+            fprintf(changed, "%s ", setting->name);
+        } else {
+            fprintf(needs_restart, "%s ", setting->name);
+        }
+    }
+}
+
+void config_forget(struct config *config)
+{
+    config_file_forget(&config->file);
+    explicit_bzero(config, sizeof(*config));
 }

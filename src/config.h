@@ -10,8 +10,10 @@
 #include "base/apikey.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "config_file.h"
 
 #define CONFIG_SECRET_MAX_BYTES 4096
+#define CONFIG_URL_MAX_BYTES 1024
 
 /* A file's content, whitespace at its end removed; length 0: not there. */
 struct secret {
@@ -20,6 +22,9 @@ struct secret {
 };
 
 struct config {
+    struct config_file file; /* texts may point into it */
+    const char *settings_file;
+    char url[CONFIG_URL_MAX_BYTES];
     const char *database;
     const char *upstream_url; /* without a slash at its end */
     const char *upstream_platform;
@@ -49,10 +54,15 @@ struct config {
     enum log_level log_level;
 };
 
-/* False after one clear line on errors. The texts live as long as the environment. */
+/* From the settings file, if there is one, and the environment. False after one clear line on errors. The
+ * texts live as long as the environment and the config. */
 MUST_CHECK bool config_read(struct config *config, FILE *errors);
+/* Takes over from fresh what can change while the worker runs, and writes the names of what changed.
+ * needs_restart: those of what differs and stays as it was. */
+void config_renew(struct config *config, const struct config *fresh, FILE *changed, FILE *needs_restart);
+/* Frees what reading took, and wipes the secrets: of one that is of no more use. */
+void config_forget(struct config *config);
 /* Every setting with its default, range and unit. */
 void config_describe(FILE *out);
-void config_forget_secrets(struct config *config);
 
 #endif

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "config.h"
 #include "flow/gateway.h"
+#include "reload.h"
 #include "settings.h"
 
 #define BODY_MAX_BYTES 65536
@@ -30,19 +31,20 @@ struct worker {
 
 static int usage(FILE *out)
 {
-    fprintf(out,
-            "invoicegate %s: a FastCGI application that creates invoices, behind nginx\n"
-            "\n"
-            "  spawn-fcgi -n -s /run/invoicegate/1.sock -M 0660 -b 4096 -- /usr/local/bin/invoicegate\n"
-            "  invoicegate --check     verify settings, database and upstream credential, then leave:\n"
-            "                          exit status 0 fine, 1 settings, 4 database, 5 upstream\n"
-            "  invoicegate --version\n"
-            "  invoicegate --help\n"
-            "\n"
-            "Signals: TERM, INT and USR1 end it after the requests in flight.\n"
-            "\n"
-            "Settings, from the environment:\n",
-            INVOICEGATE_VERSION);
+    fprintf(
+        out,
+        "invoicegate %s: a FastCGI application that creates invoices, behind nginx\n"
+        "\n"
+        "  spawn-fcgi -n -s /run/invoicegate/1.sock -M 0660 -b 4096 -- /usr/local/bin/invoicegate\n"
+        "  invoicegate --check     verify settings, database and upstream credential, then leave:\n"
+        "                          exit status 0 fine, 1 settings, 4 database, 5 upstream\n"
+        "  invoicegate --version\n"
+        "  invoicegate --help\n"
+        "\n"
+        "Signals: TERM, INT and USR1 end it after the requests in flight; HUP reads settings and keys anew.\n"
+        "\n"
+        "Settings, from the environment and the settings file:\n",
+        INVOICEGATE_VERSION);
     config_describe(out);
     return EXIT_SUCCESS;
 }
@@ -62,6 +64,9 @@ static void drain_look(void *owner)
 static void on_signal(void *owner, int number)
 {
     struct worker *worker = owner;
+    if (number == SIGHUP)
+        reload_settings(&worker->config, &worker->gateway, &worker->gateway_settings,
+                        &worker->store_settings);
     if (number == SIGHUP || worker->gateway.draining)
         return;
     LOG(LOG_INFO, "draining", LOG_INT("signal", number));
@@ -76,6 +81,7 @@ static void on_signal(void *owner, int number)
 static bool open_store(struct worker *worker)
 {
     worker->store_settings = settings_store(&worker->config);
+    worker->store_settings.metrics = worker->gateway.metrics;
     worker->gateway.store =
         store_open(worker->loop, &worker->store_settings, gateway_stored, recovery_taken, &worker->gateway);
     return worker->gateway.store != NULL;
@@ -93,7 +99,7 @@ static bool open_front(struct worker *worker)
     struct front_settings settings = {
         .listen_fd = STDIN_FILENO,
         .listen_fd_is_ours = worker->config.own_socket,
-        .max_connections = (uint32_t)worker->config.max_inflight + 64,
+        .max_connections = settings_connections(&worker->config),
         .body_max_bytes = BODY_MAX_BYTES,
         .io_timeout_ms = IO_TIMEOUT_MS,
     };
@@ -129,19 +135,7 @@ static void open_look(void *owner)
  */
 static bool start(struct worker *worker)
 {
-    const struct config *config = &worker->config;
-    worker->gateway_settings = (struct gateway_settings){
-        .digest_key = {config->digest_key.bytes, config->digest_key.length},
-        .rules = {.pass_through = config->pass_through, .pass_through_money = config->pass_through_money},
-        .deadline_ms = config->deadline_ms,
-        .max_inflight = (uint32_t)config->max_inflight,
-        .lease_ms = config->lease_ms,
-        .background_ms = config->background_ms,
-        .park_ms = config->park_ms,
-        .lookup_pause_ms = config->lookup_pause_ms,
-        .account_posts_per_s = config->account_posts_per_s,
-        .wrong_keys_per_min = config->wrong_keys_per_min,
-    };
+    worker->gateway_settings = settings_gateway(&worker->config);
     worker->loop = loop_new();
     if (!worker->loop || !loop_signals(worker->loop, on_signal, worker) ||
         !gateway_init(&worker->gateway, worker->loop, &worker->gateway_settings))
@@ -154,6 +148,7 @@ static bool start(struct worker *worker)
     open_look(worker);
     recovery_start(&worker->gateway);
     admission_start(&worker->gateway);
+    admin_start(&worker->gateway);
     return true;
 }
 

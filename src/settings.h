@@ -3,6 +3,7 @@
 #define INVOICEGATE_SETTINGS_H
 
 #include "config.h"
+#include "flow/gateway.h"
 #include "store/store.h"
 #include "upstream/upstream.h"
 
@@ -11,6 +12,9 @@
 #endif
 
 /* Texts stay the configuration's. */
+struct gateway_settings settings_gateway(const struct config *config);
+/* How many nginx may keep. */
+uint32_t settings_connections(const struct config *config);
 struct store_settings settings_store(const struct config *config);
 struct upstream_settings settings_upstream(const struct config *config);
 

@@ -56,6 +56,8 @@ put_all() {
     done
     put_text nginx/invoicegate-http.conf share/invoicegate/nginx/invoicegate-http.conf
     put_text nginx/invoicegate-server.conf share/invoicegate/nginx/invoicegate-server.conf
+    put_text nginx/invoicegate-admin.conf share/invoicegate/nginx/invoicegate-admin.conf
+    put_text systemd/prometheus-alerts.yml share/invoicegate/prometheus-alerts.yml
     put_text systemd/invoicegate@.service lib/systemd/system/invoicegate@.service
     put_text systemd/invoicegate.sysusers.conf lib/sysusers.d/invoicegate.conf
     put_text systemd/invoicegate.tmpfiles.conf lib/tmpfiles.d/invoicegate.conf

@@ -133,7 +133,7 @@ void log_event(enum log_level level, const char *message, const struct log_field
     line.length = 0;
     line.full = false;
     add_time(&line);
-    add_field(&line, &LOG_TEXT("level", text_from(level_names[level])));
+    add_field(&line, &LOG_TEXT("severity", text_from(level_names[level])));
     add_field(&line, &LOG_TEXT("message", text_from(message)));
     for (int i = 0; i < count; i++)
         add_field(&line, &fields[i]);

@@ -24,7 +24,7 @@ struct log_field {
 #define LOG_TEXT(name_, text_) ((struct log_field){(name_), (text_), LOG_NO_NUMBER})
 #define LOG_INT(name_, number_) ((struct log_field){(name_), TEXT_NONE, (number_)})
 
-/* {"time":"2025-01-31T12:00:00.123Z","level":"warning","message":"...","name":value,...}
+/* {"time":"2025-01-31T12:00:00.123Z","severity":"warning","message":"...","name":value,...}
  * Text is escaped, cut at 512 bytes a field; each byte that is not UTF-8 becomes "?". An absent text prints
  * null. One write a line; fields that would make it longer than 8 KiB are left out. */
 void log_event(enum log_level level, const char *message, const struct log_field *fields, int count);

@@ -4,18 +4,29 @@
 
 #define NO_SLOT UINT32_MAX
 
+bool slots_limit(struct slots *slots, uint32_t limit)
+{
+    struct slot *grown;
+
+    if (limit > slots->capacity || !slots->slots) {
+        grown = realloc(slots->slots, (limit > 0 ? limit : 1) * sizeof *grown);
+        if (!grown)
+            return false;
+        slots->slots = grown;
+        for (uint32_t i = limit; i-- > slots->capacity;) {
+            slots->slots[i] = (struct slot){.generation = 1, .next_free = slots->first_free};
+            slots->first_free = i;
+        }
+        slots->capacity = limit;
+    }
+    slots->limit = limit;
+    return true;
+}
+
 bool slots_init(struct slots *slots, uint32_t capacity)
 {
     *slots = (struct slots){.first_free = NO_SLOT};
-    slots->slots = calloc(capacity > 0 ? capacity : 1, sizeof *slots->slots);
-    if (!slots->slots)
-        return false;
-    slots->capacity = capacity;
-    for (uint32_t i = capacity; i-- > 0;) {
-        slots->slots[i] = (struct slot){.generation = 1, .next_free = slots->first_free};
-        slots->first_free = i;
-    }
-    return true;
+    return slots_limit(slots, capacity);
 }
 
 void slots_free(struct slots *slots)
@@ -30,7 +41,7 @@ struct ref slots_put(struct slots *slots, void *thing)
     struct ref ref;
 
     CHECK(thing);
-    if (slots->first_free == NO_SLOT)
+    if (slots->first_free == NO_SLOT || slots->used >= slots->limit)
         return REF_NONE;
     slot = &slots->slots[slots->first_free];
     ref = (struct ref){slots->first_free, slot->generation};

@@ -24,14 +24,18 @@ struct slot {
 struct slots {
     struct slot *slots;
     uint32_t capacity;
+    uint32_t limit; /* so many may be used */
     uint32_t used;
     uint32_t first_free;
 };
 
-/* False when memory is out. The capacity is fixed. */
+/* False when memory is out. */
 MUST_CHECK bool slots_init(struct slots *slots, uint32_t capacity);
+/* So many may be used from now on; those that are too many stay until they are removed. False when memory is
+ * out: then nothing changes. */
+MUST_CHECK bool slots_limit(struct slots *slots, uint32_t limit);
 void slots_free(struct slots *slots);
-/* REF_NONE when all are taken. */
+/* REF_NONE when the limit is reached. */
 struct ref slots_put(struct slots *slots, void *thing);
 /* NULL when the reference is stale or none. */
 void *slots_get(const struct slots *slots, struct ref ref);

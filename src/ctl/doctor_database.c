@@ -16,7 +16,7 @@ static const char worker_functions[] =
     "{hello,renew_lease,goodbye,read_invoice,list_invoices,refresh_invoice,begin_invoices,plan_invoices,"
     "renew_customer,note_invoices,finish_invoices,"
     "record_calls,take_over,park_invoices,withdraw_invoice,purge_keys,restore_request,make_partitions,"
-    "roll_up,keys_used}";
+    "roll_up,keys_used,count_unresolved}";
 
 static const char server_sql[] = {
     "select current_setting('server_version_num')::integer >= 150000, "

@@ -76,6 +76,20 @@ static bool check_socket(struct doctor *doctor, const char *path)
     return error == 0 && !problem;
 }
 
+/* Workers that cannot write there count each for itself. */
+static void check_counters(struct doctor *doctor, const char *directory)
+{
+    const char *pattern = arena_printf(&doctor->ctl->arena, "%s/metrics.[0-9]*", directory).at;
+    glob_t found = {0};
+    if (pattern && glob(pattern, 0, NULL, &found) == 0)
+        doctor_say(doctor, "counters", HEALTH_OK, NULL, "workers keep them in %s", directory);
+    else
+        doctor_say(doctor, "counters", HEALTH_WARNING,
+                   "let the user invoicegate write there (INVOICEGATE_RUNTIME_DIR), then restart the workers",
+                   "no worker keeps its counters in %s: metrics would show one worker alone", directory);
+    globfree(&found);
+}
+
 void doctor_check_sockets(struct doctor *doctor)
 {
     struct arena *arena = &doctor->ctl->arena;
@@ -96,6 +110,8 @@ void doctor_check_sockets(struct doctor *doctor)
     else if (good == doctor->socket_count)
         doctor_say(doctor, "sockets", HEALTH_OK, NULL, "%d in %s, each with a worker behind it", good,
                    directory);
+    if (good > 0)
+        check_counters(doctor, directory);
 }
 
 /* ---- units */

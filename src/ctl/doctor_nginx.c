@@ -135,18 +135,36 @@ static bool check_times(struct doctor *doctor, const struct view *view)
     return false;
 }
 
+static int count_of(char *text, const char *directive, const char *value)
+{
+    int count = 0;
+    for (char *at = text; (at = find_directive(at, directive));)
+        count += strncmp(at, value, strlen(value)) == 0;
+    return count;
+}
+
+/* For people alone: a gateway that nobody watches works all the same. */
+static void check_monitoring(struct doctor *doctor, int listeners)
+{
+    if (listeners == 0)
+        doctor_say(doctor, "monitoring", HEALTH_SKIPPED,
+                   "include invoicegate-admin.conf in the http block for /metrics, /livez and /readyz",
+                   "nginx has no listener for it");
+    else
+        doctor_say(doctor, "monitoring", HEALTH_OK, NULL, "nginx has a listener for it");
+}
+
 static void examine(struct doctor *doctor, struct view *view)
 {
     bool tolerant = read_upstream(doctor, view);
-    char *pass = view->text;
-    while ((pass = find_directive(pass, "fastcgi_pass")) && strncmp(pass, "invoicegate;", 12) != 0)
-        ;
+    int watching = count_of(view->text, "fastcgi_param", "INVOICEGATE_ADMIN ");
+    bool passes = count_of(view->text, "fastcgi_pass", "invoicegate;") > watching;
     if (!view->upstream)
         doctor_say(
             doctor, "nginx", HEALTH_FAILED,
             "include nginx-workers.conf and invoicegate-http.conf in the http block, then reload nginx",
             "it knows no upstream invoicegate");
-    else if (!pass)
+    else if (!passes)
         doctor_say(doctor, "nginx", HEALTH_FAILED,
                    "include invoicegate-server.conf in the server block that shall answer, then reload nginx",
                    "no server passes requests to the workers");
@@ -158,6 +176,7 @@ static void examine(struct doctor *doctor, struct view *view)
                    "it shuns a worker that restarts");
     else if (check_servers(doctor, view) && check_times(doctor, view))
         doctor_say(doctor, "nginx", HEALTH_OK, NULL, "it passes requests to %d workers", view->server_count);
+    check_monitoring(doctor, watching);
 }
 
 void doctor_check_nginx(struct doctor *doctor)

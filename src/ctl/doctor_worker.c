@@ -1,5 +1,4 @@
 /* The workers' settings, and whether a worker could start with them: the worker itself is asked. */
-#include <ctype.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/settings_line.h"
 #include "ctl/doctor.h"
 #include "ctl/file.h"
 #include "ctl/options.h"
@@ -27,30 +27,13 @@ static const struct {
 
 #define SECRET_COUNT (sizeof(secrets) / sizeof(secrets[0]))
 
-/* ---- the file, as systemd reads it: NAME=VALUE, quotes around the value, comments in lines of their own */
-
-static char *trimmed(char *text)
-{
-    text += strspn(text, " \t\r");
-    char *end = text + strlen(text);
-    while (end > text && strchr(" \t\r", end[-1]))
-        *--end = '\0';
-    return text;
-}
+/* ---- the file */
 
 static void take_line(struct doctor *doctor, char *line)
 {
-    char *name = trimmed(line);
-    char *equals = strchr(name, '=');
-    if (!equals || strchr("#;", *name) || strncmp(name, "INVOICEGATE_", 12) != 0)
+    char *name, *value;
+    if (settings_line(line, &name, &value) != SETTINGS_LINE_GOOD || strncmp(name, "INVOICEGATE_", 12) != 0)
         return;
-    *equals = '\0';
-    char *value = trimmed(equals + 1);
-    size_t length = strlen(value);
-    if (length > 1 && (*value == '"' || *value == '\'') && value[length - 1] == *value) {
-        value[length - 1] = '\0';
-        value++;
-    }
     if (strcmp(name, "INVOICEGATE_DATABASE") == 0)
         doctor->worker_database = value;
     else

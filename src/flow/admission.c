@@ -65,7 +65,7 @@ bool admission_enter(struct job *job)
     int64_t agency_id = callers_agency(callers, job->request.key_digest);
     if (agency_id == 0)
         return true;
-    if (!callers_may_begin(callers, agency_id, jobs->used, jobs->capacity))
+    if (!callers_may_begin(callers, agency_id, jobs->used, jobs->limit))
         return false;
     count_in(job, agency_id);
     return true;
@@ -108,7 +108,7 @@ static void tell_held(void *owner)
 static void hold(struct job *job, int wait_s)
 {
     struct gateway *gateway = job->gateway;
-    bool waits = !job->answered && gateway->admission.held < gateway->jobs.capacity / HOLD_PART + 1;
+    bool waits = !job->answered && gateway->admission.held < gateway->jobs.limit / HOLD_PART + 1;
     loop_untimer(gateway->loop, &job->deadline);
     job->ending.retry_after_s = wait_s;
     gateway->admission.held++;

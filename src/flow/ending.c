@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/act.h"
 #include "flow/gateway.h"
 #include "flow/object.h"
 #include "flow/reasons.h"
@@ -187,6 +188,7 @@ void ending_deleted(struct job *job, bool stands)
     }
     LOG(LOG_ERROR, "a draft to be deleted is no draft any more: it stands",
         LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("invoice_id", job->plan.invoice_id));
+    job->gateway->metrics->alarms[METRIC_draft_stands]++;
     set_ending(job, "stood_already");
     job->ending.pin = true; /* a new request under the same key would make a second one */
     job->answer = telling_of_ending(job);
@@ -196,15 +198,27 @@ void ending_deleted(struct job *job, bool stands)
         finish(job, TEXT("created"));
 }
 
-static void log_request(const struct job *job)
+/* Of a request whose client was told before, or has left: telling.c logs the others. */
+static void log_late_end(const struct job *job)
 {
-    LOG(job->ending.status >= 500 ? LOG_WARNING : LOG_INFO, "request",
-        LOG_TEXT("request_id", text_from(job->request_text)),
-        LOG_TEXT("route", text_from(route_name(job->request.route))),
-        LOG_INT("agency_id", job->plan.agency_id), LOG_TEXT("account", job->plan.account_id),
-        LOG_INT("http_status", job->ending.status), LOG_TEXT("reason", text_from(job->ending.reason)),
-        LOG_TEXT("invoice_id", job->plan.invoice_id),
-        LOG_INT("duration_ms", loop_now_ms(job->gateway->loop) - job->arrived_ms));
+    LOG(LOG_INFO, "settled", LOG_TEXT("request_id", text_from(job->request_text)),
+        LOG_TEXT("trace_id", trace_id(&job->trace)), LOG_INT("agency_id", job->plan.agency_id),
+        LOG_TEXT("account", job->plan.account_id), LOG_TEXT("state", job->final_state),
+        LOG_TEXT("reason", text_from(job->ending.reason)), LOG_TEXT("invoice_id", job->plan.invoice_id),
+        LOG_INT("duration_ms", (loop_clock_us() - job->arrived_us) / 1000));
+}
+
+static enum metric_state state_of(struct text state)
+{
+    if (text_is(state, TEXT("created")))
+        return METRIC_created;
+    return text_is(state, TEXT("refused")) ? METRIC_refused : METRIC_failed;
+}
+
+static void count_end(struct job *job, enum metric_state state, enum mode mode)
+{
+    if (act_of_route(job->request.route) == ACT_NONE)
+        job->gateway->metrics->invoices[state][mode]++;
 }
 
 /* A failover has lost the intent of what stands upstream: it is written again, then its end. */
@@ -214,6 +228,7 @@ static void restore(struct job *job)
     struct store_restore *in = &job->task.in.restore;
     LOG(LOG_ERROR, "the database has lost a request: its intent is written again",
         LOG_TEXT("request_id", text_from(job->request_text)));
+    job->gateway->metrics->alarms[METRIC_intent_lost]++;
     job->restored = true;
     *in = (struct store_restore){
         .fence = job->fence,
@@ -252,8 +267,10 @@ void ending_restored(struct job *job, const struct store_answer *stored)
 void ending_stored(struct job *job, const struct store_answer *stored)
 {
     if (stored->verdict == STORE_DONE) {
-        bool told = tell_ending(job);
-        log_request(job);
+        bool late = job->answered, told = tell_ending(job);
+        if (late)
+            log_late_end(job);
+        count_end(job, state_of(job->final_state), job->plan.mode);
         if (withdraw_is_due(job, told))
             withdraw_begin(job);
         else
@@ -310,11 +327,13 @@ void ending_taken_over(struct job *job)
 
 void ending_begin_said_no(struct job *job, const struct store_answer *stored)
 {
+    job->plan.agency_id = stored->agency_id;
     switch (stored->verdict) {
     case STORE_REPLAY:
         tell_replay(job, stored);
         break;
     case STORE_REFUSED:
+        count_end(job, METRIC_refused, job->request.mode);
         tell_begin_refused(job, stored);
         break;
     case STORE_UNAUTHORIZED:

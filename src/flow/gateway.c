@@ -21,7 +21,8 @@ bool gateway_init(struct gateway *gateway, struct loop *loop, const struct gatew
     arena_init(&gateway->scratch, SCRATCH_MAX_BYTES);
     return slots_init(&gateway->jobs, settings->max_inflight) &&
            traffic_init(&gateway->traffic, settings->account_posts_per_s) &&
-           admission_init(&gateway->admission, settings->wrong_keys_per_min);
+           admission_init(&gateway->admission, settings->wrong_keys_per_min) &&
+           admin_init(gateway, settings->runtime_dir);
 }
 
 uint32_t gateway_inflight(const struct gateway *gateway)
@@ -35,12 +36,13 @@ static void shed(struct gateway *gateway, struct ref conn, const struct http_req
     uint8_t id[UUID_BYTES] = {0};
     char id_text[UUID_TEXT_BYTES];
     const struct reason *reason = reason_of("overloaded");
+    struct route_match match = route_of(http->method, http->uri);
     struct http_answer answer;
+    gateway->metrics->requests[match.route][metric_status(reason->status)]++;
     if (!uuid7_make(id))
         memset(id, 0, sizeof(id));
     uuid_text(id, id_text);
-    answer = response_of_error(&gateway->scratch, route_of(http->method, http->uri).shape, reason->status,
-                               text_from(reason->message));
+    answer = response_of_error(&gateway->scratch, match.shape, reason->status, text_from(reason->message));
     if (!answer.body.at)
         answer.body = TEXT(TELLING_LAST_WORDS);
     answer.content_type = TEXT("application/json");
@@ -72,12 +74,18 @@ static void route_job(struct job *job)
 void gateway_arrived(void *owner, struct ref conn, const struct http_request *http)
 {
     struct gateway *gateway = owner;
-    struct job *job = job_new(gateway);
+    struct job *job;
+    if (http->admin.length > 0) {
+        admin_arrived(gateway, conn, http);
+        return;
+    }
+    job = job_new(gateway);
     if (!job) {
         shed(gateway, conn, http);
         return;
     }
     job->conn = conn;
+    job->trace = trace_read(http->traceparent);
     if (!uuid7_make(job->request_id)) {
         ending_told(job, "overloaded");
         return;
@@ -117,20 +125,29 @@ void gateway_stored(void *owner, struct store_task *task, const struct store_ans
     }
     if (task == &gateway->admission.used)
         return;
+    if (task == &gateway->admin.count) {
+        admin_counted(gateway, answer);
+        return;
+    }
     job = slots_get(&gateway->jobs, task->ref);
     CHECK(job); /* a job is not released while a task of its own is under way */
     if (answer->agency_id > 0)
         admission_known(job, answer->agency_id);
-    if (task == &job->note)
+    if (task == &job->note) {
         job_noted(job);
-    else
+    } else {
+        job->database_us += loop_clock_us() - job->asked_us;
         invoice_stored(job, answer);
+    }
 }
 
 void gateway_called(void *owner, struct ref ref, const struct reply *reply)
 {
     struct gateway *gateway = owner;
-    struct job *job = slots_get(&gateway->jobs, ref);
+    struct job *job;
+    if (ready_called(gateway, ref, reply))
+        return;
+    job = slots_get(&gateway->jobs, ref);
     CHECK(job); /* a job cancels its call before it ends */
     step_replied(job, reply);
 }
@@ -141,6 +158,7 @@ void gateway_free(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->jobs.capacity; i++)
         if (gateway->jobs.slots && gateway->jobs.slots[i].thing)
             job_free(gateway->jobs.slots[i].thing);
+    admin_stop(gateway);
     traffic_free(&gateway->traffic);
     admission_free(&gateway->admission);
     arena_free(&gateway->scratch);

@@ -4,8 +4,10 @@
 
 #include "base/loop.h"
 #include "base/slots.h"
+#include "flow/admin.h"
 #include "flow/admission.h"
 #include "flow/job.h"
+#include "flow/ready.h"
 #include "flow/recover.h"
 #include "flow/traffic.h"
 #include "front/conn.h"
@@ -23,6 +25,8 @@ struct gateway_settings {
     int lookup_pause_ms; /* between two looks for an invoice */
     int account_posts_per_s;
     int wrong_keys_per_min; /* of one address, before its answers are slowed down; 0: any number */
+    const char *runtime_dir;
+    bool serves[MODE_COUNT];
 };
 
 struct gateway {
@@ -38,6 +42,9 @@ struct gateway {
     struct admission admission;
     struct arena scratch; /* what one answer of the upstream is read into */
     bool draining;
+    struct metrics *metrics; /* what is counted */
+    struct admin admin;
+    struct ready ready;
 };
 
 MUST_CHECK bool gateway_init(struct gateway *gateway, struct loop *loop,

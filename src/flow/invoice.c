@@ -185,6 +185,7 @@ void invoice_has_lines(struct job *job, const struct reply *reply, struct object
         LOG(LOG_ERROR, "the upstream's invoice differs from the plan: it is deleted",
             LOG_TEXT("request_id", text_from(job->request_text)),
             LOG_TEXT("invoice_id", job->plan.invoice_id));
+        job->gateway->metrics->alarms[METRIC_amount_mismatch]++;
         ending_fail(job, "amount_mismatch");
         return;
     }
@@ -239,10 +240,12 @@ void invoice_has_advanced(struct job *job, const struct reply *reply, struct obj
 {
     invoice_keep(job, reply, object);
     invoice_write_answer(job, object);
-    if (text_is(job->status, TEXT("draft")) && !object_true(object, "auto_advance"))
+    if (text_is(job->status, TEXT("draft")) && !object_true(object, "auto_advance")) {
+        job->gateway->metrics->alarms[METRIC_not_advanced]++;
         LOG(LOG_ERROR, "the upstream did not let an invoice advance: it stays a draft",
             LOG_TEXT("request_id", text_from(job->request_text)),
             LOG_TEXT("invoice_id", job->plan.invoice_id));
+    }
     if (job->compensate)
         ending_fail(job, "compensated");
     else

@@ -102,7 +102,7 @@ struct job *job_new(struct gateway *gateway)
         return NULL;
     }
     job->gateway = gateway;
-    job->arrived_ms = loop_now_ms(gateway->loop);
+    job->arrived_us = loop_clock_us();
     job->calls_end = &job->calls;
     job->doing = "create";
     arena_init(&job->arena, JOB_ARENA_MAX_BYTES);
@@ -114,6 +114,7 @@ void job_submit(struct job *job, enum store_kind kind)
     job->task.kind = kind;
     job->task.flow = admission_flow(job);
     job->task.ref = job->ref;
+    job->asked_us = loop_clock_us();
     if (job->note.busy)
         job->held = true;
     else

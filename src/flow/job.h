@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/loop.h"
 #include "base/slots.h"
+#include "base/trace.h"
 #include "flow/outcome.h"
 #include "front/request.h"
 #include "store/store.h"
@@ -78,8 +79,13 @@ struct job {
     bool told_noted; /* and PostgreSQL knows it */
     bool compensate; /* nobody can ask for it later: no invoice shall stand (protocol 8) */
     struct timer deadline;
-    int64_t arrived_ms;
-    int64_t agency_id;          /* whose share of the worker it takes; 0: not known yet */
+    int64_t arrived_us;  /* on the loop's clock, like the next one */
+    int64_t asked_us;    /* when PostgreSQL was asked what the state waits for */
+    int64_t database_us; /* spent waiting so far */
+    int64_t upstream_us;
+    struct trace trace;
+    char traceparent[TRACEPARENT_BYTES + 1]; /* of the call under way */
+    int64_t agency_id;                       /* whose share of the worker it takes; 0: not known yet */
     struct text wrong_key_from; /* the address to blame for a wrong key; absent: no key was sent */
     bool is_read;               /* counted among the gateway's reads */
 

@@ -4,6 +4,7 @@
 #include "flow/gateway.h"
 #include "flow/read.h"
 #include "flow/step.h"
+#include "flow/telling.h"
 
 #define COMMIT_GRACE_MS 1000
 
@@ -79,7 +80,7 @@ void patience_start(struct job *job, int64_t delay_ms)
 
 void patience_client_left(struct job *job)
 {
-    job->answered = true;
+    tell_nobody(job);
     if (read_is(job)) {
         read_expired(job);
         return;

@@ -52,7 +52,7 @@ void read_start(struct job *job)
     struct gateway *gateway = job->gateway;
     job_set_state(job, JOB_READING);
     job->is_read = true;
-    if (++gateway->reads > gateway->jobs.capacity / READS_PART + 1) {
+    if (++gateway->reads > gateway->jobs.limit / READS_PART + 1) {
         refuse_and_end(job, reason_of("overloaded"));
         return;
     }
@@ -205,6 +205,8 @@ void read_called(struct job *job, struct decision decision, const struct reply *
 void read_stored(struct job *job, const struct store_answer *answer)
 {
     const struct reason *reason = answer->reason.at ? reason_find(answer->reason) : NULL;
+    if (answer->agency_id > 0)
+        job->plan.agency_id = answer->agency_id;
     if (job->state == JOB_KEEPING) {
         tell_and_end(job, job->answer);
     } else if (answer->verdict == STORE_UNAUTHORIZED && admission_slows(job)) {

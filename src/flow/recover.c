@@ -24,7 +24,8 @@ static void look_later(struct gateway *gateway, int64_t delay_ms)
 /* Recovery takes at most half of the places that are free: new requests need some too. */
 static int32_t room(const struct gateway *gateway)
 {
-    uint32_t free = (gateway->jobs.capacity - gateway->jobs.used) / 2;
+    const struct slots *jobs = &gateway->jobs;
+    uint32_t free = jobs->limit > jobs->used ? (jobs->limit - jobs->used) / 2 : 0;
     return (int32_t)(free < TAKE_MAX ? free : TAKE_MAX);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "flow/ending.h"
+#include "flow/exposition.h"
 #include "flow/gateway.h"
 #include "flow/invoice.h"
 #include "flow/object.h"
@@ -75,6 +76,7 @@ static void step_send(void *owner)
     struct gateway *gateway = job->gateway;
     if (!may_go(job))
         return;
+    job->call.traceparent = trace_write(&job->trace, job->traceparent);
     if (!upstream_start(gateway->upstream, job->ref, &job->call, &job->call_number)) {
         job->call_number = 0;
         send_later(job, NO_SLOT_RETRY_MS);
@@ -177,11 +179,21 @@ static void log_attempt(const struct job *job, const struct reply *reply, enum o
 {
     enum log_level level = outcome == OUTCOME_OK ? LOG_DEBUG : LOG_WARNING;
     LOG(level, "upstream call", LOG_TEXT("request_id", text_from(job->request_text)),
+        LOG_TEXT("trace_id", trace_id(&job->trace)), LOG_INT("agency_id", job->plan.agency_id),
         LOG_TEXT("account", job->plan.account_id),
         LOG_TEXT("step", text_from(plan_step_name(&job->plan, job->step))),
         LOG_INT("attempt", job->attempts[job->step]), LOG_INT("http_status", reply->status),
         LOG_TEXT("outcome", text_from(outcome_name(outcome))),
         LOG_INT("duration_ms", reply->duration_us / 1000), LOG_TEXT("problem", text_from(reply->problem)));
+}
+
+static void count_attempt(struct job *job, const struct reply *reply, enum outcome outcome)
+{
+    struct metrics *metrics = job->gateway->metrics;
+    int step = exposition_step(job->step, job->plan.act);
+    metrics->upstream_calls[step][outcome]++;
+    histogram_add(&metrics->upstream[step], &metric_seconds, reply->duration_us);
+    job->upstream_us += reply->duration_us;
 }
 
 static bool repeats(const struct decision *decision)
@@ -210,6 +222,7 @@ void step_replied(struct job *job, const struct reply *reply)
                  job->plan.account_id, &facts, reply->retry_after_s);
     job_add_call(job, reply, decision.outcome);
     log_attempt(job, reply, decision.outcome);
+    count_attempt(job, reply, decision.outcome);
     job->unknown[job->step] = decision.outcome == OUTCOME_UNKNOWN;
     if ((job->step == STEP_INVOICE || job->step == STEP_ACT) && (was_unknown || job->unknown[job->step]))
         job->invoice_doubted = true;

@@ -1,17 +1,56 @@
 #include "flow/telling.h"
 
+#include <stdio.h>
+
+#include "base/log.h"
 #include "flow/gateway.h"
 #include "front/response_of.h"
 
-/* False only when the client has left meanwhile. */
-static bool tell(struct job *job, struct http_answer *http)
+#define SERVER_TIMING_BYTES 128
+#define STATUS_LEFT 499 /* in nginx's words */
+#define TENTHS(us) (long long)((us) / 1000), (int)((us) / 100 % 10)
+
+static struct text server_timing(const struct job *job, int64_t total_us, char room[SERVER_TIMING_BYTES])
 {
+    int length =
+        snprintf(room, SERVER_TIMING_BYTES, "db;dur=%lld.%d, upstream;dur=%lld.%d, total;dur=%lld.%d",
+                 TENTHS(job->database_us), TENTHS(job->upstream_us), TENTHS(total_us));
+    return (struct text){room, (size_t)length};
+}
+
+static void log_answer(const struct job *job, int status, const char *reason, int64_t total_us)
+{
+    LOG(status >= 500 ? LOG_WARNING : LOG_INFO, "request",
+        LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("trace_id", trace_id(&job->trace)),
+        LOG_TEXT("route", text_from(route_name(job->request.route))),
+        LOG_INT("agency_id", job->plan.agency_id ? job->plan.agency_id : LOG_NO_NUMBER),
+        LOG_TEXT("account", job->plan.account_id.at ? job->plan.account_id : job->request.account_id),
+        LOG_INT("http_status", status), LOG_TEXT("reason", text_from(reason)),
+        LOG_TEXT("invoice_id", job->plan.invoice_id), LOG_INT("database_ms", job->database_us / 1000),
+        LOG_INT("upstream_ms", job->upstream_us / 1000), LOG_INT("duration_ms", total_us / 1000));
+}
+
+static void count_answer(const struct job *job, int status, int64_t total_us)
+{
+    struct metrics *metrics = job->gateway->metrics;
+    metrics->requests[job->request.route][metric_status(status)]++;
+    histogram_add(&metrics->request, &metric_seconds, total_us);
+}
+
+/* reason: why it is no 200, or NULL. False only when the client has left meanwhile. */
+static bool tell(struct job *job, struct http_answer *http, const char *reason)
+{
+    char timing[SERVER_TIMING_BYTES];
+    int64_t total_us = loop_clock_us() - job->arrived_us;
     CHECK(!job->answered);
+    http->server_timing = server_timing(job, total_us, timing);
     http->content_type = TEXT("application/json");
     http->request_id = text_from(job->request_text);
     if (!http->body.at)
         http->body = TEXT(TELLING_LAST_WORDS);
     job->answered = true;
+    log_answer(job, http->status, reason, total_us);
+    count_answer(job, http->status, total_us);
     return front_answer(job->gateway->front, job->conn, http);
 }
 
@@ -22,18 +61,26 @@ static struct http_answer answer_of(struct job *job, const struct reason *reason
     return http;
 }
 
+void tell_nobody(struct job *job)
+{
+    int64_t total_us = loop_clock_us() - job->arrived_us;
+    job->answered = true;
+    log_answer(job, STATUS_LEFT, "client_left", total_us);
+    count_answer(job, STATUS_LEFT, total_us);
+}
+
 void tell_reason(struct job *job, const struct reason *reason)
 {
     struct http_answer http = answer_of(job, reason, text_from(reason->message));
     if (!job->answered)
-        (void)tell(job, &http);
+        (void)tell(job, &http, reason->word);
 }
 
 void tell_refusal(struct job *job, const struct refusal *refusal)
 {
     struct http_answer http = response_of_refusal(&job->arena, job->request.shape, refusal);
     if (!job->answered)
-        (void)tell(job, &http);
+        (void)tell(job, &http, refusal->reason);
 }
 
 void tell_begin_refused(struct job *job, const struct store_answer *stored)
@@ -57,14 +104,14 @@ void tell_replay(struct job *job, const struct store_answer *stored)
     if (arena_overflowed(&job->arena)) /* its end stands: whoever asks again hears it */
         tell_reason(job, reason_of("overloaded"));
     else if (!job->answered)
-        (void)tell(job, &http);
+        (void)tell(job, &http, "replayed");
 }
 
 void tell_body(struct job *job, struct text body)
 {
     struct http_answer http = {.status = 200, .body = body};
     if (!job->answered)
-        (void)tell(job, &http);
+        (void)tell(job, &http, NULL);
 }
 
 struct text telling_of_ending(struct job *job)
@@ -87,7 +134,7 @@ bool tell_ending(struct job *job)
         if (job->ending.body.at)
             http.body = job->ending.body;
     }
-    return tell(job, &http);
+    return tell(job, &http, job->ending.reason);
 }
 
 const struct reason *telling_unresolved(const struct job *job)

@@ -8,6 +8,8 @@
 /* Where memory is out even for the sentence. */
 #define TELLING_LAST_WORDS "{\"error\":\"An unexpected error occurred\"}"
 
+/* The client has left before it was told anything. */
+void tell_nobody(struct job *job);
 /* These do nothing for a client that was told already, or has left. */
 void tell_reason(struct job *job, const struct reason *reason);
 /* Refused before or by begin; the refusal may be the request's own or one of data. */

@@ -6,6 +6,7 @@
 #define KEPT_OUT_LIMIT 3 /* 401 in a row */
 #define AWAY_LIMIT 5     /* connections refused in a row */
 #define FAILING_LIMIT 8  /* an account's 5xx and lost answers in a row */
+#define KNOWN_MS 60000   /* so long a good answer counts */
 #define CLOSED_MS 5000   /* after a 403 */
 #define BURST_US 200000  /* so much of the budget may be used at once */
 
@@ -78,6 +79,8 @@ void traffic_tell(struct traffic *traffic, int64_t now_ms, enum mode mode, struc
 {
     struct breaker *upstream = &traffic->upstream[mode];
     struct breaker *own = &account_of(traffic, now_ms, mode, account)->breaker;
+    if (facts->transport == TRANSPORT_NOT_SENT || facts->status == 401)
+        traffic->good_ms[mode] = 0;
     if (facts->transport == TRANSPORT_NOT_SENT) {
         breaker_failure(upstream, now_ms, AWAY_LIMIT);
         return;
@@ -91,6 +94,7 @@ void traffic_tell(struct traffic *traffic, int64_t now_ms, enum mode mode, struc
         return;
     }
     breaker_success(upstream);
+    traffic_is_good(traffic, now_ms, mode);
     if (facts->status == 403)
         breaker_open(own, now_ms, CLOSED_MS);
     else if (facts->status == 429 && retry_after_s > 0)
@@ -99,6 +103,22 @@ void traffic_tell(struct traffic *traffic, int64_t now_ms, enum mode mode, struc
         breaker_failure(own, now_ms, FAILING_LIMIT);
     else
         breaker_success(own);
+}
+
+void traffic_is_good(struct traffic *traffic, int64_t now_ms, enum mode mode)
+{
+    traffic->good_ms[mode] = now_ms;
+}
+
+bool traffic_is_shut(const struct traffic *traffic, int64_t now_ms, enum mode mode)
+{
+    return breaker_left_ms(&traffic->upstream[mode], now_ms) > 0;
+}
+
+bool traffic_known_good(const struct traffic *traffic, int64_t now_ms, enum mode mode)
+{
+    return traffic->good_ms[mode] != 0 && now_ms - traffic->good_ms[mode] < KNOWN_MS &&
+           !traffic_is_shut(traffic, now_ms, mode);
 }
 
 int traffic_open(const struct traffic *traffic, int64_t now_ms)

@@ -19,6 +19,8 @@ struct account_traffic {
 
 struct traffic {
     struct breaker upstream[MODE_COUNT];
+    int64_t good_ms[MODE_COUNT]; /* when the upstream last showed that it takes our key; 0: it did not, or no
+                                    more */
     struct account_traffic *accounts; /* TRAFFIC_ACCOUNTS */
     int posts_per_s;                  /* for each account, over all workers; 0: no budget */
 };
@@ -35,6 +37,12 @@ int64_t traffic_reserve_ms(struct traffic *traffic, int64_t now_ms, int workers,
 /* What an attempt showed. */
 void traffic_tell(struct traffic *traffic, int64_t now_ms, enum mode mode, struct text account,
                   const struct facts *facts, int retry_after_s);
+/* The same of a call that belongs to no account. */
+void traffic_is_good(struct traffic *traffic, int64_t now_ms, enum mode mode);
+/* Whether the upstream took our key lately, and nothing has spoken against it since. */
+bool traffic_known_good(const struct traffic *traffic, int64_t now_ms, enum mode mode);
+/* Whether nobody may call it now. */
+bool traffic_is_shut(const struct traffic *traffic, int64_t now_ms, enum mode mode);
 /* Breakers that are open. */
 int traffic_open(const struct traffic *traffic, int64_t now_ms);
 

@@ -321,6 +321,15 @@ struct front *front_open(struct loop *loop, const struct front_settings *setting
     return front;
 }
 
+bool front_limit(struct front *front, uint32_t max_connections)
+{
+    if (!slots_limit(&front->pending, max_connections))
+        return false;
+    front->settings.max_connections = max_connections;
+    listen_again(front);
+    return true;
+}
+
 uint32_t front_connections(const struct front *front)
 {
     return front->count;

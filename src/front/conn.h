@@ -23,7 +23,9 @@ struct http_request {
     struct text stripe_account;
     bool stripe_account_repeated;
     struct text stripe_version;
-    struct text traceparent;
+    struct text traceparent; /* of several: empty, which is none */
+    struct text
+        admin; /* not empty: it came through the listener for monitoring (nginx says so, no client can) */
     struct text remote_address;
     struct text body;
     bool body_too_large; /* longer than body_max_bytes: read to its end and thrown away */
@@ -40,6 +42,7 @@ struct http_answer {
     int retry_after_s; /* 0: no such header */
     bool idempotent_replayed;
     const char *should_retry; /* "true", "false" or NULL: Stripe-Should-Retry */
+    struct text server_timing;
     struct text more_headers; /* whole lines with CRLF, made by the gateway itself, or absent */
 };
 
@@ -64,6 +67,9 @@ MUST_CHECK struct front *front_open(struct loop *loop, const struct front_settin
 bool front_answer(struct front *front, struct ref conn, const struct http_answer *answer);
 /* Stop accepting; connections that nginx keeps are served until nginx closes them. */
 void front_drain(struct front *front);
+/* So many connections from now on; those that are there stay. False when memory is out: then nothing changes.
+ */
+MUST_CHECK bool front_limit(struct front *front, uint32_t max_connections);
 uint32_t front_connections(const struct front *front);
 void front_close(struct front *front);
 

@@ -20,6 +20,7 @@ static const struct parameter parameters[] = {
     {TEXT("HTTP_STRIPE_ACCOUNT"), offsetof(struct http_request, stripe_account)},
     {TEXT("HTTP_STRIPE_VERSION"), offsetof(struct http_request, stripe_version)},
     {TEXT("HTTP_TRACEPARENT"), offsetof(struct http_request, traceparent)},
+    {TEXT("INVOICEGATE_ADMIN"), offsetof(struct http_request, admin)},
     {TEXT("REMOTE_ADDR"), offsetof(struct http_request, remote_address)},
 };
 
@@ -42,6 +43,8 @@ static void take_parameter(struct http_request *http, struct text name, struct t
         http->idempotency_key_repeated = true;
     else if (field == &http->stripe_account && field->at)
         http->stripe_account_repeated = true;
+    else if (field == &http->traceparent && field->at)
+        *field = TEXT("");
     else if (field && !field->at)
         *field = value;
     else if (text_is(name, TEXT("CONTENT_LENGTH")) && !text_to_int64(value, announced_bytes))
@@ -169,6 +172,7 @@ bool conn_write(const FCGX_Request *fcgi, const struct http_answer *answer)
         put_number(out, "Retry-After: ", answer->retry_after_s);
     put_header(out, "Idempotent-Replayed: ", answer->idempotent_replayed ? TEXT("true") : TEXT_NONE);
     put_header(out, "Stripe-Should-Retry: ", text_from(answer->should_retry));
+    put_header(out, "Server-Timing: ", answer->server_timing);
     put(out, answer->more_headers);
     put(out, TEXT("\r\n"));
     put(out, answer->body);

@@ -17,6 +17,7 @@ struct store {
     struct before_sleep hook;
     int64_t worker_id; /* 0 until the first hello */
     bool ready;
+    enum store_health problem; /* while not ready: what the last try to connect showed */
     struct task_queue alone;   /* to be run one by one: suspects of a failed batch, unknown commits */
     struct turns waiting;      /* the next batch gathers here */
     struct task_queue delayed; /* until the delay timer */

@@ -63,6 +63,8 @@ static void lane_down(struct lane *lane, const char *why)
         LOG(LOG_WARNING, "database connection lost; trying again", LOG_INT("lane", lane->number),
             LOG_TEXT("why", text_from(why)));
     lane_disconnect(lane);
+    if (lane->state != LANE_GREETING)
+        lane->store->problem = STORE_UNREACHED;
     lane->tries++;
     lane_set_state(lane, LANE_DOWN);
     loop_timer(lane->store->loop, &lane->timer, delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS,
@@ -248,6 +250,7 @@ static void lane_greeted(struct lane *lane)
     if (problem) {
         LOG(LOG_ERROR, problem, LOG_TEXT("sqlstate", text_from(lane->failed ? lane->sqlstate : NULL)));
         lane_down(lane, problem);
+        lane->store->problem = lane->failed ? STORE_UNMIGRATED : STORE_UNFIT;
         return;
     }
     lane->tries = 0;

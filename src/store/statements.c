@@ -61,6 +61,7 @@ const struct statement_text statements[STATEMENT_COUNT] = {
                        "select * from gateway.refresh_invoice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
                        11},
     [STORE_USED] = {"used", "select ord, verdict from gateway.keys_used($1, $2)", 2},
+    [STORE_COUNT] = {"count", "select unresolved, oldest_s from gateway.count_unresolved()", 0},
     [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9},
     [STATEMENT_LEASE] = {"lease", "select gateway.renew_lease($1, $2)", 2},
     [STATEMENT_PARTITIONS] = {"partitions", "select gateway.make_partitions(3)", 0},
@@ -258,7 +259,7 @@ static bool single_params(struct params *params, const struct statement_context 
 
 bool statement_is_read(enum store_kind kind)
 {
-    return kind == STORE_READ || kind == STORE_LIST || kind == STORE_REFRESH;
+    return kind == STORE_READ || kind == STORE_LIST || kind == STORE_REFRESH || kind == STORE_COUNT;
 }
 
 bool statement_is_single(enum store_kind kind)
@@ -271,6 +272,8 @@ void statement_params(struct params *params, const struct statement_context *con
                       struct store_task *const *tasks, int count)
 {
     params_reset(params);
+    if (kind == STORE_COUNT)
+        return;
     params_int8(params, context->worker_id);
     if (single_params(params, context, tasks[0]))
         return;

@@ -73,6 +73,13 @@ static void store_read_done(struct store *store, struct store_task *task, const 
 {
     struct store_invoice invoices[STORE_PAGE_MAX];
     struct store_answer answer = {.verdict = STORE_AWAY, .invoices = invoices};
+    if (task->kind == STORE_COUNT && result && PQntuples(result) == 1) {
+        answer.verdict = STORE_GO;
+        answer.unresolved = row_int8(result, 0, 0);
+        answer.unresolved_oldest_s = row_int8(result, 0, 1);
+        store_deliver(store, task, &answer);
+        return;
+    }
     for (int row = 0; result && row < PQntuples(result) && row < STORE_PAGE_MAX; row++)
         answer.invoice_count += statement_invoice(result, row, &answer, &invoices[row]);
     store_deliver(store, task, &answer);
@@ -169,6 +176,8 @@ static void store_send(void *owner)
             chore = store_take_chore(store, count == 0);
         if (count == 0 && chore == NO_CHORE)
             return;
+        if (count > 0 && store->settings->metrics)
+            histogram_add(&store->settings->metrics->batch, &metric_items, count);
         lane_send(lane, batch, count, chore);
     }
 }
@@ -314,6 +323,7 @@ struct store *store_open(struct loop *loop, const struct store_settings *setting
     store->answer = answer;
     store->taken = taken;
     store->live_workers = 1;
+    store->problem = STORE_UNREACHED;
     store->owner = owner;
     store->lane_count = settings->lanes;
     queue_init(&store->alone);
@@ -330,6 +340,11 @@ struct store *store_open(struct loop *loop, const struct store_settings *setting
 bool store_is_ready(const struct store *store)
 {
     return store->ready;
+}
+
+enum store_health store_health(const struct store *store)
+{
+    return store->ready ? STORE_READY : store->problem;
 }
 
 int64_t store_ready_ms(const struct store *store)

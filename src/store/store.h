@@ -13,6 +13,7 @@
 #include "base/apikey.h"
 #include "base/digest.h"
 #include "base/loop.h"
+#include "base/metrics.h"
 #include "base/slots.h"
 #include "base/text.h"
 
@@ -34,7 +35,8 @@
     X(READ, read)                                                                                            \
     X(LIST, list)                                                                                            \
     X(REFRESH, refresh)                                                                                      \
-    X(USED, used)
+    X(USED, used)                                                                                            \
+    X(COUNT, count)
 
 enum store_kind {
 #define X(upper, lower) STORE_##upper,
@@ -289,6 +291,8 @@ struct store_answer {
     const struct store_invoice *invoices; /* read, list: newest first */
     int invoice_count;
     bool has_more;
+    int64_t unresolved; /* count: how many, and how old the oldest is */
+    int64_t unresolved_oldest_s;
 };
 
 /* A request that was taken over: its frozen plan, and how far it may have come. Views as above. */
@@ -330,7 +334,15 @@ struct store_settings {
     int batch_max;
     int lease_ms;
     int key_retention_h;
-    bool allow_unsafe; /* accept a database that may lose what it confirmed (tests only) */
+    bool allow_unsafe;       /* accept a database that may lose what it confirmed (tests only) */
+    struct metrics *metrics; /* or NULL */
+};
+
+enum store_health {
+    STORE_READY,
+    STORE_UNREACHED,  /* no connection */
+    STORE_UNFIT,      /* it may lose what it confirms, or cannot be written to */
+    STORE_UNMIGRATED, /* it does not know the functions that this worker needs */
 };
 
 struct store;
@@ -340,6 +352,7 @@ struct store;
 MUST_CHECK struct store *store_open(struct loop *loop, const struct store_settings *settings,
                                     store_answer_fn *answer, store_taken_fn *taken, void *owner);
 bool store_is_ready(const struct store *store);
+enum store_health store_health(const struct store *store);
 /* kind, ref, in and calls are set by the caller. The answer always comes later, never from inside this call.
  */
 void store_submit(struct store *store, struct store_task *task);

@@ -101,6 +101,7 @@ struct call {
     struct text account_id;
     struct text version; /* of the upstream's interface; absent: as in the settings */
     enum mode mode;
+    struct text traceparent; /* absent: none. A header alone, which no step's bytes or key depend on */
 };
 
 /* False when the arena overflowed. All texts are NUL-terminated and in the arena or the plan. */

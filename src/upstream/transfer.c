@@ -189,7 +189,7 @@ static bool load_headers(struct transfer *transfer, const struct transfer_target
     char *end;
     int count = 0;
     if (!header_room(transfer, 128 + authorization.length + version.length + call->account_id.length +
-                                   call->idempotency_key.length))
+                                   call->idempotency_key.length + call->traceparent.length))
         return false;
     end = transfer->header_text;
     header_add(transfer, &count, &end, "", authorization);
@@ -199,6 +199,8 @@ static bool load_headers(struct transfer *transfer, const struct transfer_target
     header_add(transfer, &count, &end, "Expect:", TEXT(""));
     if (call->idempotency_key.at)
         header_add(transfer, &count, &end, "Idempotency-Key: ", call->idempotency_key);
+    if (call->traceparent.at)
+        header_add(transfer, &count, &end, "traceparent: ", call->traceparent);
     return true;
 }
 

@@ -6,7 +6,7 @@
 
 #include "upstream/upstream.h"
 
-#define TRANSFER_HEADERS_MAX 6
+#define TRANSFER_HEADERS_MAX 7
 #define TRANSFER_REQUEST_ID_BYTES 128
 
 struct transfer {

@@ -205,7 +205,7 @@ static struct transfer *transfer_take(struct upstream *upstream)
         upstream->free = transfer->next_free;
         return transfer;
     }
-    if (upstream->made == upstream->settings.max_calls)
+    if (upstream->made >= upstream->settings.max_calls)
         return NULL;
     transfer = transfer_new(&upstream->settings);
     if (!transfer)
@@ -245,6 +245,19 @@ void upstream_cancel(struct upstream *upstream, uint32_t number)
     transfer->running = false;
     upstream->running--;
     transfer_give_back(upstream, transfer);
+}
+
+bool upstream_limit(struct upstream *upstream, uint32_t max_calls)
+{
+    struct transfer **grown = upstream->transfers;
+    if (max_calls > upstream->made) /* handles that were made stay */
+        grown = realloc(grown, max_calls * sizeof(*grown));
+    if (!grown)
+        return false;
+    upstream->transfers = grown;
+    upstream->settings.max_calls = max_calls;
+    curl_multi_setopt(upstream->multi, CURLMOPT_MAXCONNECTS, (long)max_calls);
+    return true;
 }
 
 uint32_t upstream_calls(const struct upstream *upstream)

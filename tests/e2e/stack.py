@@ -94,6 +94,7 @@ class Stack:
     def _script(self, name: str) -> subprocess.CompletedProcess[str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("INVOICEGATE_", "PG"))}
         env |= {"RUN_DIR": str(self.dir), "PORT": str(self.port), "BUILD_DIR": str(BUILD), "WORKERS": str(self.workers)}
+        env["ADMIN_PORT"] = str(self.port - 10000)  # a range in which nobody looks for a free port
         env |= {"SANDBOX_ARGS": self.sandbox_args} | self.more_env | self.settings
         return subprocess.run(
             [ROOT / "tests/stack" / name], env=env, text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=300
@@ -107,6 +108,7 @@ class Stack:
         pairs = (shlex.split(line)[0].partition("=") for line in lines if not line.startswith("#"))
         self.env = {name: value for name, _, value in pairs}
         self.url = self.env["INVOICEGATE_URL"]
+        self.admin_port = int(self.env["INVOICEGATE_ADMIN_URL"].rpartition(":")[2])
         self.sandbox = Sandbox(self.env["INVOICEGATE_SANDBOX_URL"])
         self.demo = Tenant(
             1,
@@ -292,6 +294,16 @@ class Stack:
     def exchange(self, data: bytes, **how: Any) -> Answer:
         """Raw bytes on a connection of their own; one answer."""
         return wire.exchange(self.port, data, **how)
+
+    def admin(self, path: str, method: str = "GET", headers: Iterable[Header] = ()) -> Answer:
+        """What monitoring asks: /metrics, /livez, /readyz."""
+        return wire.exchange(self.admin_port, wire.request_bytes(method, path, headers, content_length=None))
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics by its name and labels as they stand there."""
+        answer = wait_for("the counters", lambda: [a for a in [self.admin("/metrics")] if a.status == 200])[0]
+        lines = answer.body.decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
     def send(self, data: bytes) -> wire.Pending:
         """Sends a request and leaves its answer for later."""

@@ -101,7 +101,7 @@ def test_a_healthy_installation_passes(patient: Patient) -> None:
         states.setdefault(finding["check"], set()).add(finding["state"])
     assert set(states) == {
         *("secrets", "settings", "database", "migrations", "grants", "clock", "workers"),
-        *("upstream", "sockets", "units", "nginx", "disk"),
+        *("upstream", "sockets", "counters", "units", "nginx", "monitoring", "disk"),
     }
     for check, found in states.items():
         assert check in MAY_WARN or found <= {"ok", "skipped"}, findings

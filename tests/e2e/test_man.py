@@ -43,10 +43,10 @@ def literal(lines: list[str]) -> list[str]:
 
 def settings_part() -> str:
     lines = [".Bl -tag -width Ds"]
-    for name, about, default in re.findall(
-        r"^  (INVOICEGATE_\w+)\n      (.+)\n      default: (.+)$", output(BUILD / "invoicegate", "--help"), re.MULTILINE
+    for name, about, default, reloads in re.findall(
+        r"^  (INVOICEGATE_\w+)\n      (.+)\n      default: (.+)$(\n      read anew at SIGHUP$)?", output(BUILD / "invoicegate", "--help"), re.MULTILINE
     ):
-        lines += [f".It Ev {name}", roff(about[0].upper() + about[1:]) + ".", f"Default: {default}."]
+        lines += [f".It Ev {name}", roff(about[0].upper() + about[1:]) + ".", f"Default: {default}.", *["Read anew at SIGHUP."] * bool(reloads)]
     return "\n".join([*lines, ".El", ""])
 
 

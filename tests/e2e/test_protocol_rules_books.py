@@ -139,7 +139,7 @@ def test_rule_14_an_invoice_that_bills_something_else_is_deleted(
     assert answer.status == 502
     assert row_of(stack, answer.request_id)["reason"] == "amount_mismatch"
     alarms = [line for line in stack.log("workers").splitlines() if "differs from the plan" in line]
-    assert any(answer.request_id in line and '"level":"error"' in line for line in alarms)
+    assert any(answer.request_id in line and '"severity":"error"' in line for line in alarms)
     assert books.assert_balanced().standing == 0
 
 

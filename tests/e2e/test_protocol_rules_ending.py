@@ -246,7 +246,7 @@ def test_rule_09_what_is_no_draft_any_more_stands(stack: Stack, tenant: Tenant, 
     (invoice,) = stack.audit("select status, number from audit.invoices where invoice_id = %s", draft["id"])
     assert invoice["status"] == "open" and invoice["number"]
     alarms = [line for line in stack.log("workers").splitlines() if "no draft any more" in line]
-    assert any(draft["id"] in line and '"level":"error"' in line for line in alarms)
+    assert any(draft["id"] in line and '"severity":"error"' in line for line in alarms)
     if key:
         again = stack.create(tenant, idempotency_key=key)
         assert (again.status, again.replayed) == (504, True)

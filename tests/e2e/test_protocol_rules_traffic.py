@@ -47,7 +47,7 @@ def test_rule_17_401_concerns_the_whole_upstream(stack: Stack, books: Books) -> 
         assert books.told(refused_at_once(stack, lambda: stack.create(other))).status == 503
         assert books.told(stack.create(other, key=other.test_key)).status == 200
     alarms = [line for line in stack.log("workers").splitlines() if "refuses the gateway" in line]
-    assert any(one.account in line and '"level":"error"' in line for line in alarms)
+    assert any(one.account in line and '"severity":"error"' in line for line in alarms)
     until_served(stack, other)
     until_served(stack, one)
     assert books.assert_balanced().problems() == {}

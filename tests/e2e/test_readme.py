@@ -144,8 +144,9 @@ def settings_of_help() -> list[list[str]]:
     """Name, meaning, default and range of every setting that --help lists, as cells of the README's table."""
     helped = subprocess.run([BUILD / "invoicegate", "--help"], capture_output=True, text=True, timeout=30, check=True)
     rows = []
-    for found in re.finditer(r"^  INVOICEGATE_(\w+)\n      (.+)\n      default: (.+)$", helped.stdout, re.MULTILINE):
-        name, meaning, default = found.groups()
+    pattern = r"^  INVOICEGATE_(\w+)\n      (.+)\n      default: (.+)$(\n      read anew at SIGHUP$)?"
+    for found in re.finditer(pattern, helped.stdout, re.MULTILINE):
+        name, meaning, default, reloads = found.groups()
         limits = re.fullmatch(r"(\S+), from (\S+) to (\S+)", default)
         credential = re.fullmatch(r"(\S+) (in systemd's credentials directory)", default)
         if limits:
@@ -154,7 +155,7 @@ def settings_of_help() -> list[list[str]]:
             cells = [f"`{credential[1]}` {credential[2]}", ""]
         else:
             cells = ["" if default == "none" else f"`{default}`", ""]
-        rows.append([f"`{name}`", meaning, *cells])
+        rows.append([f"`{name}`", meaning, *cells, "yes" if reloads else ""])
     assert len(rows) == helped.stdout.count("\n  INVOICEGATE_"), "a setting of --help was not understood"
     return rows
 
@@ -163,9 +164,9 @@ BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->"
 
 
 def table_of_settings() -> str:
-    rows = [["`INVOICEGATE_...`", "meaning", "default", "range"], *settings_of_help()]
+    rows = [["`INVOICEGATE_...`", "meaning", "default", "range", "SIGHUP"], *settings_of_help()]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|---|---|---|---|", *lines[1:]]) + "\n"
+    return "\n".join([lines[0], "|---|---|---|---|---|", *lines[1:]]) + "\n"
 
 
 def test_settings_are_those_of_the_program() -> None:

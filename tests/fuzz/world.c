@@ -128,6 +128,11 @@ bool store_is_ready(const struct store *store)
     return store != NULL;
 }
 
+enum store_health store_health(const struct store *store)
+{
+    return store ? STORE_READY : STORE_UNREACHED;
+}
+
 int64_t store_ready_ms(const struct store *store)
 {
     return store ? 1000000 : 0;

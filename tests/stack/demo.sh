@@ -82,4 +82,5 @@ say "Call it yourself with the command above; a new Idempotency-Key makes a new 
 printf '  %-50s  %s\n' ". $(shown "$run_dir/env")" "address, keys and ids for your shell" \
     "psql \"\$INVOICEGATE_AUDIT_DATABASE\"" "the audit, read only" \
     "curl \"\$INVOICEGATE_SANDBOX_URL/_sandbox/ledger\"" "what the sandbox has made" \
+    "curl \"\$INVOICEGATE_ADMIN_URL/metrics\"" "what the workers count, for Prometheus" \
     "make down" "stops the stack; the data stays"

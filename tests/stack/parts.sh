@@ -199,6 +199,7 @@ write_nginx_conf() {
         -e 's/_zone \$invoicegate_[a-z]* /_zone "" /' -e "s/keepalive 512;/keepalive ${NGINX_KEEPALIVE:-512};/" \
         "$root/nginx/invoicegate-workers.conf" >"$dir/invoicegate-workers.conf"
     cp "$root"/nginx/invoicegate-{http,server}.conf "$dir/"
+    sed "s/127.0.0.1:9188/127.0.0.1:$admin_port/" "$root/nginx/invoicegate-admin.conf" >"$dir/invoicegate-admin.conf"
     cat >"$dir/nginx.conf" <<END
 # Made by make up.
 $as_root
@@ -219,6 +220,7 @@ http {
     server_tokens off;
     include invoicegate-workers.conf;
     include invoicegate-http.conf;
+    include invoicegate-admin.conf;
     ${NGINX_INCLUDE:+include $NGINX_INCLUDE;}
     server {
         listen 127.0.0.1:$port backlog=4096;

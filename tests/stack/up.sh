@@ -2,6 +2,7 @@
 # make up: starts the private stack (PostgreSQL, sandbox, workers, nginx) under ./.run, or what is missing of it.
 #
 #   PORT          where nginx listens on 127.0.0.1 (8080)
+#   ADMIN_PORT    where it answers /metrics, /livez and /readyz (the next free one behind PORT)
 #   WORKERS       how many workers share the socket (2)
 #   UPSTREAM_URL  a real upstream instead of the sandbox; UPSTREAM_KEY is then its live and test key
 #   RUN_DIR       another directory than ./.run: another stack
@@ -16,6 +17,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/parts.sh"
 
 port=${PORT:-8080}
+admin_port=${ADMIN_PORT:-}
 workers=${WORKERS:-2}
 upstream_url=${UPSTREAM_URL:-}
 upstream_key=${UPSTREAM_KEY:-}
@@ -49,6 +51,7 @@ check_settings() {
     if [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || [ "$port" -gt 65535 ]; then
         fail "PORT must be a number from 1 to 65535: $port"
     fi
+    [[ $admin_port =~ ^([1-9][0-9]{0,4})?$ ]] || fail "ADMIN_PORT must be a number from 1 to 65535: $admin_port"
     [[ $workers =~ ^[1-9][0-9]{0,2}$ ]] || fail "WORKERS must be a number from 1 to 999: $workers"
     [ -z "$upstream_url" ] || [ -n "$upstream_key" ] || fail "UPSTREAM_URL needs UPSTREAM_KEY, the upstream's secret key"
     # What .run/env and the tests call so is no setting of the worker.
@@ -90,6 +93,18 @@ prepare_directory() {
 
 port_answers() {
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# The next one behind PORT that nobody has; a running nginx keeps its own.
+choose_admin_port() {
+    local try
+    if [ -z "$admin_port" ] && [ -n "$(pids_of nginx)" ]; then
+        admin_port=$(cat "$run_dir/admin-port" 2>/dev/null || true)
+    fi
+    for ((try = port % 65535 + 1; ${#admin_port} == 0 && try < port + 50; try++)); do
+        port_answers "$try" || admin_port=$try
+    done
+    printf '%s\n' "${admin_port:=$((port % 65535 + 1))}" >"$run_dir/admin-port"
 }
 
 check_port() {
@@ -152,6 +167,7 @@ write_files() {
         echo "INVOICEGATE_PRODUCT=$(quoted "$product")"
         echo "INVOICEGATE_AUDIT_DATABASE=$(quoted "host=$socket_dir port=5432 user=invoicegate_auditor dbname=invoicegate")"
         echo "INVOICEGATE_SANDBOX_URL=$(quoted "$sandbox_url")"
+        echo "INVOICEGATE_ADMIN_URL=$(quoted "http://127.0.0.1:$admin_port")"
     } >"$run_dir/env.new"
     mv "$run_dir/env.new" "$run_dir/env"
     cat >"$run_dir/ctl" <<END
@@ -175,6 +191,7 @@ report() {
         say "  settings   from your environment: ${passed_on[*]}"
     fi
     say "  for tests  . $(shown "$run_dir/env")    (address, keys and ids as shell variables)"
+    say "  watching   http://127.0.0.1:$admin_port/metrics, /livez, /readyz"
     say "  operator   $(shown "$run_dir/ctl") --help"
     say "  logs       $(shown "$log_dir")/"
     say "  next       'make demo' creates an invoice, 'make down' stops the stack"
@@ -186,6 +203,7 @@ main() {
     trap give_up EXIT
     trap 'exit 130' INT TERM HUP
     check_port
+    choose_admin_port
     find_programs
     write_secrets
     ensure postgres "$pg_data $socket_dir" start_postgres

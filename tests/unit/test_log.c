@@ -54,7 +54,7 @@ static void writes_one_object_a_line(void **state)
     struct json_object *object = parsed(logged(LOG_WARNING, "it happened", fields, COUNT_OF(fields)));
 
     (void)state;
-    assert_string_equal(member(object, "level"), "warning");
+    assert_string_equal(member(object, "severity"), "warning");
     assert_string_equal(member(object, "message"), "it happened");
     assert_string_equal(member(object, "request_id"), "abc");
     assert_string_equal(member(object, "status"), "-5");

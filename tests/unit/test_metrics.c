@@ -10,9 +10,11 @@ static void writes_values(void **state)
     (void)state;
     arena_init(&arena, 65536);
     builder_init(&out, &arena, 64);
+    metric_head(&out, "a_total", "counter", "What a is.");
     metric_write(&out, "a_total", "", 3);
     metric_write(&out, "b", "x=\"1\",y=\"2\"", -4);
-    assert_text(builder_text(&out), "a_total 3\nb{x=\"1\",y=\"2\"} -4\n");
+    assert_text(builder_text(&out),
+                "# HELP a_total What a is.\n# TYPE a_total counter\na_total 3\nb{x=\"1\",y=\"2\"} -4\n");
     arena_free(&arena);
 }
 
@@ -21,16 +23,17 @@ static void a_bound_belongs_to_its_bucket(void **state)
     struct histogram histogram = {0};
 
     (void)state;
-    histogram_add_us(&histogram, 0);
-    histogram_add_us(&histogram, 1000);
-    histogram_add_us(&histogram, 1001);
-    histogram_add_us(&histogram, 30000000);
-    histogram_add_us(&histogram, 30000001);
-    assert_int_equal(histogram.buckets[0], 2);
+    histogram_add(&histogram, &metric_seconds, 0);
+    histogram_add(&histogram, &metric_seconds, 1000);
+    histogram_add(&histogram, &metric_seconds, 1001);
+    histogram_add(&histogram, &metric_seconds, 30000000);
+    histogram_add(&histogram, &metric_seconds, 30000001);
+    histogram_add(&histogram, &metric_seconds, -5); /* a clock that was set back adds nothing to the sum */
+    assert_int_equal(histogram.buckets[0], 3);
     assert_int_equal(histogram.buckets[1], 1);
-    assert_int_equal(histogram.buckets[METRIC_HISTOGRAM_BUCKETS - 1], 1);
-    assert_int_equal(histogram.buckets[METRIC_HISTOGRAM_BUCKETS], 1);
-    assert_int_equal(histogram.count, 5);
+    assert_int_equal(histogram.buckets[METRIC_BUCKETS - 1], 1);
+    assert_int_equal(histogram.buckets[METRIC_BUCKETS], 1);
+    assert_int_equal(histogram.sum, 60002002);
 }
 
 static void writes_cumulative_buckets(void **state)
@@ -43,11 +46,11 @@ static void writes_cumulative_buckets(void **state)
     (void)state;
     arena_init(&arena, 65536);
     builder_init(&out, &arena, 64);
-    histogram_add_us(&histogram, 500);
-    histogram_add_us(&histogram, 4000);
-    histogram_add_us(&histogram, 60000000);
-    histogram_write(&histogram, "s", "step=\"check\"", &out);
-    histogram_write(&histogram, "t", "", &out);
+    histogram_add(&histogram, &metric_seconds, 500);
+    histogram_add(&histogram, &metric_seconds, 4000);
+    histogram_add(&histogram, &metric_seconds, 60000000);
+    metric_write_histogram(&out, "s", "step=\"check\"", &histogram, &metric_seconds);
+    metric_write_histogram(&out, "t", "", &histogram, &metric_seconds);
     text = builder_text(&out);
     assert_non_null(text.at);
     assert_non_null(strstr(text.at, "s_bucket{step=\"check\",le=\"0.001\"} 1\n"));
@@ -64,9 +67,21 @@ static void writes_cumulative_buckets(void **state)
 
 static void bounds_rise(void **state)
 {
+    const struct scale *const scales[] = {&metric_seconds, &metric_items};
     (void)state;
-    for (int i = 1; i < METRIC_HISTOGRAM_BUCKETS; i++)
-        assert_true(metric_bucket_seconds[i] > metric_bucket_seconds[i - 1]);
+    for (int s = 0; s < 2; s++)
+        for (int i = 1; i < METRIC_BUCKETS; i++)
+            assert_true(scales[s]->bounds[i] > scales[s]->bounds[i - 1]);
+}
+
+static void every_status_has_one_place(void **state)
+{
+    (void)state;
+    assert_string_equal(metric_status_name(metric_status(200)), "200");
+    assert_string_equal(metric_status_name(metric_status(504)), "504");
+    assert_string_equal(metric_status_name(metric_status(418)), "other");
+    assert_string_equal(metric_status_name(metric_status(0)), "other");
+    assert_null(metric_status_name(metric_status(0) + 1));
 }
 
 int main(void)
@@ -76,6 +91,7 @@ int main(void)
         cmocka_unit_test(a_bound_belongs_to_its_bucket),
         cmocka_unit_test(writes_cumulative_buckets),
         cmocka_unit_test(bounds_rise),
+        cmocka_unit_test(every_status_has_one_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
