@@ -24,7 +24,7 @@ static inline struct text text_from(const char *string)
 
 static inline bool text_is(struct text a, struct text b)
 {
-    return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
+    return a.length == b.length && (a.length == 0 || (a.at && b.at && memcmp(a.at, b.at, a.length) == 0));
 }
 
 /* What follows the first bytes, of which there must be so many. */

@@ -66,8 +66,6 @@ void complete(FILE *file, int count, char **words)
     const struct option *before = count > used + 1 ? option_of(command, words[count - 2]) : NULL;
     if (before && before->choices)
         put_choices(file, before->choices);
-    else if ((!before || !before->value) && words[count - 1][0] == '-')
-        put_options(file, command);
-    else if ((!before || !before->value) && command->arguments_max == 0)
+    else if ((!before || !before->value) && (words[count - 1][0] == '-' || command->arguments_max == 0))
         put_options(file, command);
 }

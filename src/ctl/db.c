@@ -54,7 +54,7 @@ void db_say_error(struct db *db, const PGresult *result)
     snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", sqlstate ? sqlstate : "");
     first_line(result ? PQresultErrorMessage(result) : PQerrorMessage(db->connection), line);
     const char *position = result ? PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION) : NULL;
-    db->error_position = position ? atoi(position) : 0;
+    db->error_position = position ? (int)strtol(position, NULL, 10) : 0;
     const char *hint = hint_of(db->sqlstate);
     if (!hint && PQstatus(db->connection) == CONNECTION_BAD)
         hint = "check that the server runs and what INVOICEGATE_DATABASE says";

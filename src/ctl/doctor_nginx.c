@@ -77,7 +77,7 @@ static bool read_upstream(struct doctor *doctor, struct view *view)
         size_t line = strcspn(at, ";");
         struct text words = arena_copy(&doctor->ctl->arena, (struct text){at, line});
         tolerant = tolerant && words.at && strstr(words.at, "max_fails=0");
-        if (text_starts(words, TEXT("unix:"))) {
+        if (words.at && text_starts(words, TEXT("unix:"))) {
             struct text path = text_skip(words, 5);
             path.length = strcspn(path.at, " \t");
             view->servers[view->server_count++] = arena_copy(&doctor->ctl->arena, path).at;

@@ -140,7 +140,9 @@ static struct text reason_in(struct arena *arena, const char *line)
     struct text reason = TEXT_NONE;
     if (json_object_object_get_ex(object, "why", &why)) {
         struct text whole = text_from(json_object_get_string(why));
-        reason = arena_copy(arena, (struct text){whole.at, strcspn(whole.at, "\n")});
+        if (whole.at) /* null is a reason, too */
+            whole.length = strcspn(whole.at, "\n");
+        reason = arena_copy(arena, whole);
     }
     json_object_put(object);
     return reason;

@@ -216,8 +216,9 @@ enum ctl_exit client_import(struct ctl *ctl)
 {
     const char *path = ctl->arguments[0];
     struct import import = {.ctl = ctl, .progress = isatty(STDERR_FILENO) == 1};
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!file) {
+    FILE *opened = strcmp(path, "-") == 0 ? NULL : fopen(path, "re");
+    FILE *file = opened ? opened : stdin;
+    if (!opened && strcmp(path, "-") != 0) {
         say_error("%s cannot be read: %s", path, strerror(errno));
         return CTL_FAILED;
     }
@@ -226,7 +227,7 @@ enum ctl_exit client_import(struct ctl *ctl)
     if (end == CTL_DONE)
         end = import_file(&import, file);
     arena_free(&import.arena);
-    if (file != stdin)
-        fclose(file);
+    if (opened)
+        fclose(opened);
     return end;
 }

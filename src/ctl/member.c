@@ -43,7 +43,7 @@ bool member_parse(struct ctl *ctl, const char *written, struct member *member)
     member->is_admin = rest.length > admin && memcmp(rest.at + rest.length - admin, ADMIN, admin) == 0;
     if (member->is_admin)
         rest.length -= admin;
-    const char *colon = memrchr(rest.at, ':', rest.length);
+    const char *colon = rest.at ? memrchr(rest.at, ':', rest.length) : NULL;
     if (!colon) {
         usage_error(ctl, "a member is written NAME:EMAIL or NAME:EMAIL:admin, where EMAIL may be empty");
         return false;

@@ -49,7 +49,7 @@ static enum ctl_exit read_one(struct ctl *ctl, const char *directory, const char
         return CTL_FAILED;
     }
     size_t name_length = strlen(file) - NUMBER_DIGITS - 1 - strlen(SUFFIX);
-    migration->version = atoi(file);
+    migration->version = (int)strtol(file, NULL, 10);
     migration->name = arena_copy(&ctl->arena, (struct text){file + NUMBER_DIGITS + 1, name_length}).at;
     migration->sql = sql.at;
     return CTL_DONE;

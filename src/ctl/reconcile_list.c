@@ -31,7 +31,7 @@ static void show_progress(const struct reconcile *reconcile, int64_t created_s)
     filled = filled < 0 ? 0 : filled > BAR_COLUMNS ? BAR_COLUMNS : filled;
     if (reconcile->progress)
         fprintf(stderr, "\r[%-*.*s] %lld invoices", BAR_COLUMNS, filled, full,
-                (long long)(reconcile->listed + reconcile->others));
+                (long long)reconcile->listed + reconcile->others);
 }
 
 /* What the comparison needs of an invoice; its request is null when it is not the gateway's. */

@@ -75,6 +75,7 @@ void gateway_arrived(void *owner, struct ref conn, const struct http_request *ht
 {
     struct gateway *gateway = owner;
     struct job *job;
+    bool named;
     if (http->admin.length > 0) {
         admin_arrived(gateway, conn, http);
         return;
@@ -86,13 +87,10 @@ void gateway_arrived(void *owner, struct ref conn, const struct http_request *ht
     }
     job->conn = conn;
     job->trace = trace_read(http->traceparent);
-    if (!uuid7_make(job->request_id)) {
-        ending_told(job, "overloaded");
-        return;
-    }
+    named = uuid7_make(job->request_id);
     uuid_text(job->request_id, job->request_text);
-    if (!request_read_by(&gateway->settings->rules, http, gateway->settings->digest_key, &job->arena,
-                         &job->request)) {
+    if (!named || !request_read_by(&gateway->settings->rules, http, gateway->settings->digest_key,
+                                   &job->arena, &job->request)) {
         ending_told(job, "overloaded");
         return;
     }

@@ -340,8 +340,10 @@ void front_close(struct front *front)
     if (!front)
         return;
     listen_end(front);
-    while (front->conns)
-        conn_close(front->conns);
+    for (struct conn *conn = front->conns, *next; conn; conn = next) {
+        next = conn->next;
+        conn_close(conn);
+    }
     slots_free(&front->pending);
     free(front->body);
     free(front);

@@ -1,6 +1,5 @@
 #include "front/json.h"
 
-#include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <math.h>
@@ -227,28 +226,43 @@ static size_t count_members(struct json_object *value, bool *finite)
     return members;
 }
 
-static struct json_object *parse(struct text body)
+static bool is_space(char c)
 {
-    struct json_tokener *tokener = json_tokener_new();
-    struct json_object *value;
-
-    if (!tokener)
-        return NULL;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    value = json_tokener_parse_ex(tokener, body.at, (int)body.length);
-    /* A number at the very end may go on for all that json-c knows. */
-    if (json_tokener_get_error(tokener) == json_tokener_continue)
-        value = json_tokener_parse_ex(tokener, "", 1);
-    json_tokener_free(tokener);
-    return value;
+    return memchr(" \t\r\n", c, 4) != NULL;
 }
 
-/* The one valid text of which json-c makes nothing. */
-static bool is_null(struct text body)
+/* Whether json-c came to the end of a good text. Where it finds no memory it stops on its way and answers
+ * what it has. */
+static bool came_through(struct text body, size_t parsed_bytes, const struct json_object *value)
 {
-    while (body.length > 0 && memchr(" \t\r\n", body.at[0], 4))
+    struct text rest = text_skip(body, parsed_bytes);
+
+    while (rest.length > 0 && is_space(rest.at[0]))
+        rest = text_skip(rest, 1);
+    while (body.length > 0 && is_space(body.at[0]))
         body = text_skip(body, 1);
-    return body.length > 0 && body.at[0] == 'n';
+    return rest.length == 0 && (value || body.at[0] == 'n'); /* of null it makes nothing */
+}
+
+/* What is in a text that has been found good. False when memory is out. */
+static bool parse(struct text body, struct json_object **value)
+{
+    struct json_tokener *tokener = json_tokener_new();
+    size_t parsed_bytes;
+
+    *value = NULL;
+    if (!tokener)
+        return false;
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    *value = json_tokener_parse_ex(tokener, body.at, (int)body.length);
+    parsed_bytes = json_tokener_get_parse_end(tokener);
+    /* A number at the very end may go on for all that json-c knows. */
+    if (json_tokener_get_error(tokener) == json_tokener_continue) {
+        *value = json_tokener_parse_ex(tokener, "", 1);
+        parsed_bytes = body.length;
+    }
+    json_tokener_free(tokener);
+    return came_through(body, parsed_bytes, *value);
 }
 
 static struct text malformed(struct arena *arena, const struct scan *scan, const char *start)
@@ -278,9 +292,7 @@ struct json_object *json_read(struct arena *arena, struct text body, struct text
         return NULL;
     }
     *why = TEXT("The body is not a JSON object.");
-    errno = 0;
-    value = parse(body);
-    if (errno == ENOMEM || (!value && !is_null(body))) {
+    if (!parse(body, &value)) {
         arena_fail(arena);
         json_object_put(value);
         return NULL;

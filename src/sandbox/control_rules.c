@@ -1,5 +1,6 @@
 #include "sandbox/control_rules.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,7 +68,7 @@ static bool read_names(json_object *object, struct fault_rule *rule, struct text
     else if (account != NULL && strlen(account) >= sizeof rule->account)
         text_string(problem, "The account's name is too long.");
     else if (account != NULL)
-        strcpy(rule->account, account);
+        (void)snprintf(rule->account, sizeof rule->account, "%s", account);
     return problem->len == 0;
 }
 

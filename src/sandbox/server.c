@@ -77,7 +77,7 @@ void server_refuse(struct sandbox *sandbox, int64_t duration_ms)
 
 static uint16_t bound_port(const struct sandbox *sandbox)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
     CHECK(getsockname(evhttp_bound_socket_get_fd(sandbox->listener), (struct sockaddr *)&address, &len) == 0);
     if (address.ss_family == AF_INET6)

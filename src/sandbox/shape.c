@@ -133,7 +133,6 @@ void shape_unpack(struct text *plain, const char *packed, size_t len)
         const char *mark = memchr(packed, MARK, (size_t)(end - packed));
         const char *stop = mark == NULL ? end : mark;
         text_add(plain, packed, (size_t)(stop - packed));
-        packed = stop;
         if (mark == NULL)
             break;
         CHECK(end - mark >= MARK_BYTES);

@@ -20,7 +20,7 @@ static inline void text_add(struct text *text, const char *bytes, size_t len)
 {
     if (text->capacity - text->len < len)
         text_reserve(text, len);
-    if (len > 0)
+    if (len > 0 && bytes != NULL)
         memcpy(text->data + text->len, bytes, len);
     text->len += len;
 }

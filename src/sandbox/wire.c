@@ -198,8 +198,8 @@ void wire_send(struct sandbox *sandbox, struct evhttp_request *request, const st
 
 void wire_drop_all(struct sandbox *sandbox)
 {
-    while (sandbox->wires != NULL) {
-        struct wire *wire = sandbox->wires;
+    for (struct wire *wire = sandbox->wires, *next; wire != NULL; wire = next) {
+        next = wire->next;
         if (evhttp_request_get_connection(wire->request) == NULL)
             evhttp_request_free(wire->request);
         forget(wire);

@@ -260,6 +260,13 @@ static void lane_greeted(struct lane *lane)
     store_lane_ready(lane);
 }
 
+/* Not the server's word but libpq's own, when memory is out: what it could not read may have been a commit.
+ */
+static bool lane_is_unheard(const PGresult *result)
+{
+    return PQresultStatus(result) == PGRES_FATAL_ERROR && !PQresultErrorField(result, PG_DIAG_SQLSTATE);
+}
+
 static void lane_keep_result(struct lane *lane, PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
@@ -286,9 +293,16 @@ static void lane_read(struct lane *lane)
         PGresult *result = PQgetResult(lane->connection);
         if (!result) {
             lane->run_at++;
-            if (lane->run_at > LANE_RUNS_MAX + 2)
+            if (lane->run_at > LANE_RUNS_MAX + 2) {
+                lane_down(lane, "no end of the results was heard");
                 return;
+            }
             continue;
+        }
+        if (lane_is_unheard(result)) {
+            PQclear(result);
+            lane_down(lane, "a result was not heard");
+            return;
         }
         if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
             lane_keep_result(lane, result);

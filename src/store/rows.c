@@ -48,8 +48,10 @@ static void params_bytes(struct params *params, const void *bytes, size_t length
         params->bytes = grown;
         params->room = room;
     }
-    if (length > 0)
+    if (length > 0) {
+        CHECK(bytes);
         memcpy(params->bytes + params->used, bytes, length);
+    }
     params->used += length;
 }
 

@@ -176,7 +176,8 @@ static void header_add(struct transfer *transfer, int *count, char **end, const 
         transfer->headers[*count - 1].next = node;
     (*count)++;
     *end = stpcpy(*end, name);
-    memcpy(*end, value.at, value.length);
+    if (value.at)
+        memcpy(*end, value.at, value.length);
     *end += value.length;
     *(*end)++ = '\0';
 }
