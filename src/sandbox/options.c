@@ -31,7 +31,7 @@ static const char HELP[] =
     "\n"
     "Control, without a key:\n"
     "  GET    /_sandbox/ledger?account=&mode=&summary=true  what really exists, keys and counters\n"
-    "  GET    /_sandbox/calls?limit=N      the last calls (up to 1000)\n"
+    "  GET    /_sandbox/calls?limit=N      the last calls (up to 10000)\n"
     "  POST   /_sandbox/faults             add a rule: {\"fault\": \"reset_after\", \"step\": \"invoice\", "
     "\"count\": 1}\n"
     "  GET    /_sandbox/faults             the rules, how often each fired, and all names\n"

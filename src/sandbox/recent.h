@@ -5,7 +5,7 @@
 
 #include "sandbox/api.h"
 
-enum { RECENT_CALLS = 1000 };
+enum { RECENT_CALLS = 10000 };
 
 struct recent_call {
     struct text fields; // NUL after each; see recent.c

@@ -40,7 +40,7 @@ def despite_refusal(ask: Callable[[], T]) -> T:
 
 
 class Watch:
-    """Every call that the sandbox hears: it remembers only the last 1000 by itself."""
+    """Every call that the sandbox hears: it remembers only the last 10000 by itself."""
 
     def __init__(self, stack: Stack):
         self.stack = stack
@@ -59,7 +59,7 @@ class Watch:
 
     def _look(self) -> None:
         fresh = self._total() - self._seen
-        answer = self._control(f"calls?limit={min(fresh + 50, 1000)}") if fresh else None
+        answer = self._control(f"calls?limit={min(fresh + 50, 10000)}") if fresh else None
         if answer:
             new = answer["total"] - self._seen
             self.calls += answer["data"][max(0, len(answer["data"]) - new) :]

@@ -78,7 +78,7 @@ class Sandbox:
         return self.control("GET", "ledger?summary=true")["calls"]
 
     def calls(self, limit: int = 1000, account: str | None = None) -> list[dict[str, Any]]:
-        """The last calls (at most 1000), oldest first: method, path, stripe_account, idempotency_key, body, status, ..."""
+        """The last calls (at most 10000), oldest first: method, path, stripe_account, idempotency_key, body, status, ..."""
         found = self.control("GET", f"calls?limit={limit}")["data"]
         return [call for call in found if account is None or call["stripe_account"] == account]
 

@@ -947,12 +947,12 @@ def test_calls_show_what_was_sent(sandbox):
 
 def test_only_the_last_calls_are_kept(sandbox):
     connection = sandbox.connect()
-    for i in range(1005):
+    for i in range(10005):
         connection.request("GET", f"/v1/account?n={i}")
         connection.getresponse().read()
     connection.close()
     shown = sandbox.control("GET", "calls")
-    assert shown["total"] == 1005 and len(shown["data"]) == 1000 and shown["data"][-1]["path"] == "/v1/account?n=1004"
+    assert shown["total"] == 10005 and len(shown["data"]) == 10000 and shown["data"][-1]["path"] == "/v1/account?n=10004"
 
 
 def test_the_ledger_by_account_and_mode(sandbox):
