@@ -173,8 +173,7 @@ static void reserve_timer(struct loop *loop)
 void loop_timer(struct loop *loop, struct timer *timer, int64_t delay_ms, loop_fn *call, void *owner)
 {
     CHECK(call);
-    /* Never due in the turn that armed it, or a timer that re-arms itself would keep the turn from ending. */
-    timer->due_ms = loop->now_ms + (delay_ms > 0 ? delay_ms : 1);
+    timer->due_ms = loop->now_ms + (delay_ms > 0 ? delay_ms : 0);
     timer->call = call;
     timer->owner = owner;
     if (timer->place == 0) {
@@ -197,9 +196,12 @@ void loop_untimer(struct loop *loop, struct timer *timer)
         sift(loop, last, at);
 }
 
+/* No more calls than there were timers, or one that arms itself again without delay would keep the turn from
+ * ending. */
 static void run_timers(struct loop *loop)
 {
-    while (loop->timers > 0 && loop->heap[1]->due_ms <= loop->now_ms) {
+    for (uint32_t most = loop->timers; most > 0 && loop->timers > 0 && loop->heap[1]->due_ms <= loop->now_ms;
+         most--) {
         struct timer *timer = loop->heap[1];
         loop_untimer(loop, timer);
         timer->call(timer->owner);

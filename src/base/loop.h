@@ -61,8 +61,9 @@ void loop_watch_events(struct loop *loop, struct watch *watch, uint32_t events);
  * fd's number: before close(fd), or right after a library closed it. */
 void loop_unwatch(struct loop *loop, struct watch *watch);
 
-/* Arms or re-arms. Fires once, in a later turn even where delay_ms is 0. Never fails: the heap grows (abort
- * when out of memory). The timer must have been zero before its first use. */
+/* Arms or re-arms. Fires once; with a delay of 0 when this turn's events are done and before the loop sleeps,
+ * unless it is a timer that arms one: then at the latest in the next turn, which does not sleep. Never fails:
+ * the heap grows (abort when out of memory). The timer must have been zero before its first use. */
 void loop_timer(struct loop *loop, struct timer *timer, int64_t delay_ms, loop_fn *call, void *owner);
 void loop_untimer(struct loop *loop, struct timer *timer);
 

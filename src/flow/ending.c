@@ -51,7 +51,7 @@ static void finish(struct job *job, struct text state)
         .created_s = job->has_invoice_facts ? job->created_s : STORE_NULL64,
         .object = job->invoice_object,
         .pin = job->ending.pin,
-        .answer = job->answer,
+        .answer = job_is_keyed(job) ? job->answer : TEXT_NONE, /* kept for replays */
     };
     memcpy(in->request_id, job->request_id, UUID_BYTES);
     take_calls(job, &job->task);

@@ -42,9 +42,9 @@ def test_rule_04_unknown_is_sticky(stack: Stack, answers: list[dict[str, Any]], 
     requests = [stack.create_bytes(tenant, idempotency_key=tenant.account) for tenant in tenants]
     told = books.told_all(stack.burst(requests), keys)
     assert {answer.status for answer in told} <= {200, 504}, told
+    rows = [settle(stack, answer.request_id) for answer in told]
     assert all(rule["fired"] == 1 for rule in stack.sandbox.faults()), stack.sandbox.faults()
-    for tenant, answer in zip(tenants, told):
-        row = settle(stack, answer.request_id)
+    for tenant, row in zip(tenants, rows):
         (invoice,) = stack.sandbox.ledger(tenant.account)["invoices"]
         assert (row["state"], row["invoice_id"], invoice["lines"]) == ("created", invoice["id"], 1)
         rules.assert_same_bytes(stack, tenant)
