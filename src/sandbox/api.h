@@ -11,6 +11,7 @@ struct incoming {
     const char *version;
     const char *key;
     const char *content_type;
+    const char *traceparent; // only shown
     const char *query;
     const char *body;
     size_t body_len;

@@ -5,10 +5,11 @@
 
 #include "sandbox/routes.h"
 
-enum { MOST_BODY_BYTES = 16384, FIELDS = 7 };
+enum { MOST_BODY_BYTES = 16384, FIELDS = 8 };
 
 static const char *const FIELD_NAMES[FIELDS] = {
-    "method", "path", "authorization", "stripe_account", "stripe_version", "idempotency_key", "content_type",
+    "method",          "path",         "authorization", "stripe_account", "stripe_version",
+    "idempotency_key", "content_type", "traceparent",
 };
 
 // An absent header is this byte, which no header can hold.
@@ -62,6 +63,7 @@ void recent_add(struct recent *recent, const struct call *call, const char *meth
     add_field(fields, incoming->version);
     add_field(fields, incoming->key);
     add_field(fields, incoming->content_type);
+    add_field(fields, incoming->traceparent);
     entry->body_len = incoming->body_len < MOST_BODY_BYTES ? incoming->body_len : MOST_BODY_BYTES;
     text_add(fields, incoming->body, entry->body_len);
     entry->at_ms = call->now_ms;

@@ -36,6 +36,7 @@ static void read_headers(struct evhttp_request *request, struct incoming *incomi
     incoming->account = evhttp_find_header(headers, "Stripe-Account");
     incoming->version = evhttp_find_header(headers, "Stripe-Version");
     incoming->content_type = evhttp_find_header(headers, "Content-Type");
+    incoming->traceparent = evhttp_find_header(headers, "traceparent");
     incoming->key = key == NULL || key[0] == '\0' ? NULL : key;
 }
 

@@ -941,6 +941,7 @@ def test_calls_show_what_was_sent(sandbox):
     assert shown["total"] == 1
     assert call["method"] == "POST" and call["path"] == "/v1/customers" and call["body"] == "name=x+y"
     assert call["authorization"] == "Bearer" and call["stripe_account"] == "acct_1"
+    assert call["traceparent"] is None
     assert call["idempotency_key"] == "k" and call["status"] == 200 and call["fault"] is None
     assert call["step"] == "customer"
 
