@@ -86,7 +86,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert down.returncode == 0, down.stderr
 
 
-PORT = str(free_port())
+PORT, ADMIN_PORT = str(free_port()), str(free_port())
 
 
 def run_shell(place: Path, text: str) -> subprocess.CompletedProcess[str]:
@@ -96,7 +96,7 @@ def run_shell(place: Path, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=place,
-        env={**kept, "PORT": PORT, "BUILD_DIR": str(BUILD)},
+        env={**kept, "PORT": PORT, "ADMIN_PORT": ADMIN_PORT, "BUILD_DIR": str(BUILD)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
