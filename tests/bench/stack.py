@@ -40,6 +40,7 @@ class Stack:
             "RUN_DIR": str(self.directory),
             "BUILD_DIR": str(ROOT / "build"),
             "PORT": str(free_port()),
+            "ADMIN_PORT": str(free_port()),
             "WORKERS": str(workers),
             "UPSTREAM_URL": "",
             "UPSTREAM_KEY": "",
