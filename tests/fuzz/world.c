@@ -176,7 +176,7 @@ static void check_finish(struct world *world, const struct job *job, const struc
         CHECK(finish->object.at && finish->http_status > 0 &&
               (finish->created_s > 0 || !job->has_invoice_facts));
     CHECK(!finish->answer.at || json_is_valid(finish->answer, LEVELS_MAX));
-    CHECK(finish->answer.at || !created);
+    CHECK(finish->answer.at || !created || !job_is_keyed(job)); /* only a key can ask for it again */
     for (const struct store_call *call = job->task.calls; call; call = call->next)
         CHECK(call->step.at && call->outcome.at);
 }
