@@ -248,8 +248,16 @@ check: ## all quick checks: build, format, rules, unit and end-to-end tests
 check-slow: check ## check, and what takes longer
 	$(STAGE) 'build with clang'
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang BUILD=build/clang all
+	$(STAGE) 'lints'
+	@$(MAKE) --no-print-directory lint
 	$(STAGE) 'fuzzing'
 	@$(MAKE) --no-print-directory fuzz DURATION=40
+	$(STAGE) 'valgrind'
+	@$(MAKE) --no-print-directory valgrind
+	$(STAGE) 'hard times'
+	@$(MAKE) --no-print-directory survival
+	$(STAGE) 'coverage'
+	@$(MAKE) --no-print-directory coverage
 	$(STAGE) 'long chaos'
 	@$(MAKE) --no-print-directory chaos SEED=$(or $(SEED),7) DURATION=300 INVOICES=2000
 	$(STAGE) 'a bare machine'
@@ -298,7 +306,32 @@ fuzz: ## fuzz what strangers and the upstream send (DURATION seconds a target; T
 	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZ_BUILD) fuzz-build
 	@tests/fuzz/run.sh build/fuzz/fuzz $(or $(TESTS),$(FUZZ))
 
-.PHONY: fuzz fuzz-build
+lint: ## clang-tidy, cppcheck and gcc's analyzer
+	@tests/stack/deps.sh tests/survival/packages
+	@JOBS=$(JOBS) tests/lint.sh
+
+COVERAGE_FLAGS := --coverage -O0 -U_FORTIFY_SOURCE -DINVOICEGATE_TEST_BUILD
+COVERAGE_BUILD := BUILD=build/coverage CFLAGS='$(COVERAGE_FLAGS)' LDFLAGS=--coverage
+coverage: ## which lines of src the unit and end-to-end tests run; fails under FLOOR (90) percent
+	@tests/stack/deps.sh tests/survival/packages
+	@rm -rf build/coverage
+	@$(MAKE) --no-print-directory -j$(JOBS) $(COVERAGE_BUILD) all unit-build
+	@$(MAKE) --no-print-directory $(COVERAGE_BUILD) unit-run
+	@tests/pytest.sh build/coverage $(TESTS)
+	@tests/coverage.sh build/coverage $(or $(FLOOR),90)
+
+valgrind: ## the unit tests and the fuzz targets' corpora under valgrind
+	@tests/stack/deps.sh tests/survival/packages
+	@$(MAKE) --no-print-directory -j$(JOBS) unit-build
+	@RUNNER='valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect' \
+		$(MAKE) --no-print-directory unit-run
+
+survival: ## no memory, no descriptors, no disk, a clock that jumps: nothing is lost (STEP=1: each allocation)
+	@tests/stack/deps.sh tests/survival/packages
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@STEP=$(or $(STEP),9) tests/pytest.sh $(BUILD) tests/survival
+
+.PHONY: fuzz fuzz-build lint coverage valgrind survival
 fuzz-build: $(FUZZ:%=$(BUILD)/fuzz/%)
 
 e2e: ## end-to-end tests on the sanitizer build (TESTS=... for some of them)

@@ -12,8 +12,8 @@
 #include "flow/shortage.h"
 #include "flow/step.h"
 
-#define CLOCK_MARGIN_S 300      /* between the upstream's clock and ours */
-#define UNDELETED_PAUSE_MS 1000 /* an upstream that refuses to delete is not asked in a tight loop */
+#define CLOCK_MARGIN_S (26 * 3600) /* a clock that is a whole day ahead must not hide an invoice */
+#define UNDELETED_PAUSE_MS 1000    /* an upstream that refuses to delete is not asked in a tight loop */
 
 /* An act is looked for on its invoice, everything else in a list. */
 static enum step step_of(const struct job *job)

@@ -77,12 +77,14 @@ void server_refuse(struct sandbox *sandbox, int64_t duration_ms)
 
 static uint16_t bound_port(const struct sandbox *sandbox)
 {
-    struct sockaddr_storage address = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } address = {.in6 = {0}};
     socklen_t len = sizeof address;
-    CHECK(getsockname(evhttp_bound_socket_get_fd(sandbox->listener), (struct sockaddr *)&address, &len) == 0);
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    CHECK(getsockname(evhttp_bound_socket_get_fd(sandbox->listener), &address.any, &len) == 0);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.in6.sin6_port : address.in.sin_port);
 }
 
 static struct bufferevent *make_tls(struct event_base *base, void *argument)
