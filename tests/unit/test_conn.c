@@ -696,8 +696,15 @@ static void without_descriptors_it_waits(void **state)
     struct rlimit before, none;
     int errors = dup(STDERR_FILENO);
     FILE *log = tmpfile();
+    const char *preloaded = getenv("LD_PRELOAD");
 
     assert_non_null(log);
+    if (preloaded && strstr(preloaded, "vgpreload")) { /* valgrind has limits of its own */
+        fclose(log);
+        close(errors);
+        close(fd);
+        skip();
+    }
     post(f, fd, "/", "x");
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = before;
