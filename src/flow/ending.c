@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "flow/act.h"
 #include "flow/gateway.h"
+#include "flow/invoice.h"
 #include "flow/object.h"
 #include "flow/reasons.h"
 #include "flow/shortage.h"
@@ -221,8 +222,7 @@ static void count_end(struct job *job, enum metric_state state, enum mode mode)
         job->gateway->metrics->invoices[state][mode]++;
 }
 
-/* A failover has lost the intent of what stands upstream: it is written again, then its end. */
-static void restore(struct job *job)
+void ending_restore(struct job *job)
 {
     const struct plan *plan = &job->plan;
     struct store_restore *in = &job->task.in.restore;
@@ -258,10 +258,14 @@ static void restore(struct job *job)
 
 void ending_restored(struct job *job, const struct store_answer *stored)
 {
-    if (stored->verdict == STORE_GO)
-        finish(job, job->final_state);
-    else
+    if (stored->verdict != STORE_GO)
         ending_taken_over(job);
+    else if (job->final_state.at)
+        finish(job, job->final_state);
+    else if (strcmp(job->doing, "delete") == 0)
+        ending_delete(job);
+    else
+        invoice_decide_advance(job);
 }
 
 void ending_stored(struct job *job, const struct store_answer *stored)
@@ -276,7 +280,7 @@ void ending_stored(struct job *job, const struct store_answer *stored)
         else
             end(job);
     } else if (stored->verdict == STORE_MISSING && !job->restored) {
-        restore(job);
+        ending_restore(job);
     } else {
         LOG(LOG_WARNING, "the end of a request was not this worker's to write",
             LOG_TEXT("request_id", text_from(job->request_text)), LOG_INT("verdict", stored->verdict),

@@ -27,6 +27,9 @@ void ending_as_said(struct job *job);
 /* The draft is deleted, or (stands) can no longer be. */
 void ending_deleted(struct job *job, bool stands);
 /* The lost intent is written again. */
+/* A failover has lost the intent of what stands upstream: it is written again, then its end or what was
+ * decided. */
+void ending_restore(struct job *job);
 void ending_restored(struct job *job, const struct store_answer *answer);
 /* Gives the request back unfinished: memory is no place to wait for long. */
 void ending_park(struct job *job);

@@ -275,7 +275,9 @@ void invoice_not_deleted(struct job *job, const struct reply *reply, struct obje
 
 static void decision_stored(struct job *job, const struct store_answer *answer)
 {
-    if (answer->verdict != STORE_GO)
+    if (answer->verdict == STORE_MISSING && !job->restored)
+        ending_restore(job);
+    else if (answer->verdict != STORE_GO)
         ending_taken_over(job);
     else if (job->state == JOB_DECIDING_DELETE)
         step_enter(job, JOB_DELETING, STEP_DELETE);

@@ -127,7 +127,8 @@ struct job {
     struct ending ending;
     int64_t seen_us;         /* a read: when PostgreSQL had last seen the invoice */
     struct text final_state; /* created, failed or refused */
-    bool restored;
+    bool restored;           /* after the database had lost it */
+    bool is_sweep;           /* looks whether a draft has shown up after all; holds nothing (fence 0) */
 
     struct store_task task;   /* the one the state waits for */
     struct store_task note;   /* "unresolved", beside the state's own business */

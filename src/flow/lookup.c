@@ -29,7 +29,8 @@ void lookup_begin(struct job *job, enum step sought)
     job->lookups = 0;
     job->plan.list_cursor = TEXT_NONE;
     job->plan.list_since_s = job->invoice_since_s - CLOCK_MARGIN_S;
-    ending_note_unresolved(job, "looking_up");
+    if (!job->is_sweep)
+        ending_note_unresolved(job, "looking_up");
     job_set_state(job, JOB_LOOKING_UP);
     step_start_later(job, step_of(job), sought == STEP_DELETE ? UNDELETED_PAUSE_MS : 0);
 }
@@ -56,6 +57,13 @@ static void found_new(struct job *job, const struct reply *reply, struct object 
         invoice_has_id(job);
 }
 
+/* The decision to delete it is not a sweep's to take: as a late invoice it opens the request again. */
+static void found_by_sweep(struct job *job, struct object invoice)
+{
+    invoice_keep_id(job, invoice);
+    ending_delete(job);
+}
+
 /* A found invoice is a whole answer by itself: its bytes go the usual way. */
 static void found(struct job *job, struct object invoice)
 {
@@ -63,7 +71,9 @@ static void found(struct job *job, struct object invoice)
     LOG(LOG_WARNING, "found by look-up", LOG_TEXT("request_id", text_from(job->request_text)),
         LOG_TEXT("invoice_id", object_text(invoice, "id")));
     job->unknown[job->sought] = false;
-    if (job->sought == STEP_ADVANCE)
+    if (job->is_sweep)
+        found_by_sweep(job, invoice);
+    else if (job->sought == STEP_ADVANCE)
         invoice_has_advanced(job, &reply, invoice);
     else if (job->sought == STEP_DELETE)
         invoice_not_deleted(job, &reply, invoice);
@@ -77,6 +87,10 @@ void lookup_absent(struct job *job)
     job->plan.list_cursor = TEXT_NONE;
     if (shortage_is(job)) { /* it may be there, unread */
         shortage_end(job);
+        return;
+    }
+    if (job->is_sweep) {
+        ending_done(job);
         return;
     }
     if (++job->lookups < 2 && job->after_absence == ABSENT_IS_FAILED) {

@@ -121,7 +121,10 @@ static void doubt_everything(struct job *job)
 static void resume(struct job *job, const struct store_taken *taken)
 {
     bool has_invoice = job->plan.invoice_id.at != NULL;
-    if (has_invoice && text_is(taken->doing, TEXT("delete"))) {
+    if (text_is(taken->doing, TEXT("sweep"))) {
+        job->is_sweep = true;
+        lookup_begin(job, STEP_INVOICE);
+    } else if (has_invoice && text_is(taken->doing, TEXT("delete"))) {
         ending_resume_delete(job, taken->reason);
         job->doing = "delete";
         step_enter(job, JOB_DELETING, STEP_DELETE);

@@ -392,7 +392,7 @@ bool statement_taken(const PGresult *result, int row, struct store_taken *taken)
     plan->amount_minor = row_int8(result, row, 18);
     plan->currency = row_text(result, row, 19);
     plan->auto_advance = row_bool(result, row, 20);
-    return uuid_from_text(row_text(result, row, 0), taken->request_id) && taken->fence > 0;
+    return uuid_from_text(row_text(result, row, 0), taken->request_id) && taken->fence >= 0;
 }
 
 bool statement_invoice(const PGresult *result, int row, struct store_answer *answer,

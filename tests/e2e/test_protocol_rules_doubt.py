@@ -196,18 +196,20 @@ def test_rule_06_a_draft_without_its_line_gets_one_line(stack: Stack, looked_up:
 def test_rule_06_absent_twice_is_failed_without_a_fresh_post(stack: Stack, looked_up: LookedUp) -> None:
     """Nothing is there at two looks with a pause between: the request ends failed, and nothing is tried anew."""
     left, row = looked_up["absent"]
-    assert [call["step"] for call in rules.calls_since(stack, left)] == ["list_invoices", "list_invoices"]
+    looks = [call["step"] for call in rules.calls_since(stack, left)]
+    assert len(looks) >= 2 and set(looks) == {"list_invoices"}  # those behind the second are sweeps
     assert (row["state"], row["reason"], len(rules.standing(stack, left.tenant))) == ("failed", "not_found_upstream", 0)
 
 
-@pytest.mark.xfail(strict=True, reason="nobody looks again for the draft of a request that ended as absent")
 def test_rule_06_a_draft_that_shows_up_after_all_is_deleted(stack: Stack, looked_up: LookedUp) -> None:
     """A call that was on its way for longer than both looks makes a draft, and no worker is left that could report it:
     the sweep finds and deletes it."""
     left, _ = looked_up["absent"]
     fields = invoice_fields(stack, left.tenant, left.request_id)
     stack.sandbox.api("POST", "invoices", fields, account=left.tenant.account)
-    wait_for("the sweep", lambda: rules.standing(stack, left.tenant) == [], timeout_s=3.0)
+    wait_for("the sweep", lambda: rules.standing(stack, left.tenant) == [], timeout_s=60.0)
+    assert "late_invoice" in rules.events(stack, left.request_id)
+    assert settle(stack, left.request_id)["state"] == "failed"
 
 
 def test_rule_06_the_list_is_read_to_its_last_page(stack: Stack, looked_up: LookedUp) -> None:

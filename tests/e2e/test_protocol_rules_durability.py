@@ -154,7 +154,6 @@ def test_rule_15_what_a_failover_lost_is_written_again(
 LOST_DECISIONS = {"advance": (True, None), "delete": (False, {"fault": "wrong_amount", "step": "lines"})}
 
 
-@pytest.mark.xfail(strict=True, reason="a decision about a request that the database has lost is taken for an overtaken one's")
 @pytest.mark.parametrize("name", LOST_DECISIONS)
 def test_rule_15_a_lost_request_is_written_again_before_a_decision(stack: Stack, name: str) -> None:
     """The same when the next thing to be written is not the end, but that the draft shall advance, or be deleted: it does

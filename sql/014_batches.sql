@@ -346,6 +346,11 @@ begin
            and k.agency_id = r.agency_id and k.account_id = r.account_id and k.mode = r.mode and k.route = r.route
            and k.idempotency_key = r.idempotency_key and k.request_id = r.request_id;
     end if;
+    if 'not_found_upstream' = any (p_reason) then
+        insert into gateway.sweeps (request_id)
+        select p_request_id[d.ord] from unnest(v_done) as d (ord) where p_reason[d.ord] = 'not_found_upstream'
+            on conflict do nothing;
+    end if;
     if v_items then
         -- An item changed an invoice that the answer does not show: it is looked at before it is told again.
         update gateway.invoices v
