@@ -33,7 +33,9 @@ insert into gateway.members (agency_id, client_id, name, email, is_admin)
 select agency_id, client_id, 'Ada', client_id || '@example.com', true from gateway.clients;
 insert into gateway.upstreams (url, platform, mode) values ('https://api.example.com', '', 'live'), ('https://api.example.com', '', 'test');
 insert into gateway.workers (host, pid, build, lease_until, recipe, live_upstream, test_upstream)
-values ('history', 1, 'loader', now() - interval '1 day', 1, 1, 2);
+select 'history', 1, 'loader', now() - interval '1 day', 1, max(upstream_id) filter (where mode = 'live'),
+       max(upstream_id) filter (where mode = 'test')
+  from gateway.upstreams where url = 'https://api.example.com';
 """
 
 # One row a request: %(first)s to %(last)s of %(count)s in the month, spread evenly; one in ten thousand is the small agency's.
@@ -45,7 +47,7 @@ select (lpad(to_hex(ms), 12, '0') || '7' || substr(h, 1, 3) || '8' || substr(h, 
        case when small then 'client_small'
             else 'client_' || (account %% {AGENCIES} + {AGENCIES} * (hash %% ({CLIENTS} / {AGENCIES}))) end as client_id,
        to_timestamp(ms / 1000.0) as created_at, to_timestamp((ms + took) / 1000.0) as ended_at, took, h,
-       case when hash %% 10 = 0 then 'test' else 'live' end as mode, (hash %% 10 = 0)::int + 1 as upstream_id,
+       case when hash %% 10 = 0 then 'test' else 'live' end as mode, case when hash %% 10 = 0 then %(test)s else %(live)s end as upstream_id,
        (array['usd', 'usd', 'usd', 'eur', 'gbp'])[account %% 5 + 1] as currency, 1000 + hash %% 90000 as amount_minor,
        case when hash %% 100 < 94 then 'created' when hash %% 100 < 97 then 'failed' else 'refused' end as state,
        (array['upstream_refused', 'upstream_away', 'price_mismatch', 'client_unknown', 'field_invalid'])[hash %% 5 + 1] as reason
@@ -122,7 +124,7 @@ def months_until_now(count: int) -> list[datetime]:
     return [datetime((first + i) // 12, (first + i) % 12 + 1, 1, tzinfo=timezone.utc) for i in range(count)]
 
 
-def load_month(dsn: str, start: datetime, count: int) -> None:
+def load_month(dsn: str, start: datetime, count: int, upstreams: tuple[int, int]) -> None:
     """All of a month, in chunks that are transactions."""
     end = datetime(start.year + start.month // 12, start.month % 12 + 1, 1, tzinfo=timezone.utc)
     connection = psycopg2.connect(dsn)
@@ -131,7 +133,7 @@ def load_month(dsn: str, start: datetime, count: int) -> None:
         for first in range(0, count, CHUNK):
             cursor.execute(CHUNK_ROWS, {
                 "first": first, "last": min(first + CHUNK, count) - 1, "count": count,
-                "start": int(start.timestamp() * 1000), "length": int((end - start).total_seconds() * 1000),
+                "start": int(start.timestamp() * 1000), "length": int((end - start).total_seconds() * 1000), "live": upstreams[0], "test": upstreams[1],
             })
             cursor.execute(INSERTS)
             connection.commit()
@@ -145,6 +147,8 @@ def load(dsn: str, requests: int, months: int, jobs: int) -> None:
     starts = months_until_now(months)
     with connection.cursor() as cursor:
         cursor.execute(BASE)
+        cursor.execute("select live_upstream, test_upstream from gateway.workers where host = 'history' order by worker_id desc limit 1")
+        upstreams = cursor.fetchone()
         cursor.execute("select gateway.make_partitions_from(%s, %s)", (starts[0], months))
     begun = time.monotonic()
     waiting, lock, faults = list(starts), threading.Lock(), []
@@ -156,7 +160,7 @@ def load(dsn: str, requests: int, months: int, jobs: int) -> None:
                     return
                 start = waiting.pop(0)
             try:
-                load_month(dsn, start, requests // months)
+                load_month(dsn, start, requests // months, upstreams)
             except Exception as fault:  # noqa: BLE001 -- raised below
                 faults.append(fault)
             say(f"  {start:%Y-%m} loaded, {time.monotonic() - begun:.0f} s")
