@@ -78,7 +78,7 @@ def measure_waiting(bench: Bench) -> None:
     found = [one_wait(bench, number) for number in range(1, (1 if bench.quick else bench.runs) + 1)]
     bench.details["waiting"] = found
     for run in found:
-        bench.rows["bytes_per_waiting_request"].add((run["peak_bytes"] - run["idle_bytes"]) / WAITING, MARK_BYTES)
+        bench.rows["bytes_per_waiting_request"].add((run["peak_bytes"] - run["idle_bytes"]) / max(1, min(run["in_flight"], WAITING)), MARK_BYTES)
     bench.rows["bytes_per_waiting_request"].remark = (
         f"{statistics.median(run['in_flight'] for run in found):.0f} were in flight, {sum(run['failed'] for run in found)} not answered with 200"
     )
