@@ -13,7 +13,7 @@ root=${DESTDIR:-}
 manifest=share/invoicegate/manifest
 doc=share/doc/invoicegate
 # Directories that are ours alone, the inner ones first.
-own=(share/invoicegate/sql share/invoicegate/nginx share/invoicegate "$doc/examples" "$doc")
+own=(share/invoicegate/sql share/invoicegate/nginx share/invoicegate/grafana share/invoicegate "$doc/examples" "$doc")
 placed=()
 
 # Files name each other by their usual places.
@@ -58,6 +58,7 @@ put_all() {
     put_text nginx/invoicegate-server.conf share/invoicegate/nginx/invoicegate-server.conf
     put_text nginx/invoicegate-admin.conf share/invoicegate/nginx/invoicegate-admin.conf
     put_text systemd/prometheus-alerts.yml share/invoicegate/prometheus-alerts.yml
+    put_text sql/grafana/invoicegate.json share/invoicegate/grafana/invoicegate.json
     put_text systemd/invoicegate@.service lib/systemd/system/invoicegate@.service
     put_text systemd/invoicegate.sysusers.conf lib/sysusers.d/invoicegate.conf
     put_text systemd/invoicegate.tmpfiles.conf lib/tmpfiles.d/invoicegate.conf

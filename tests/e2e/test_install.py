@@ -37,6 +37,7 @@ def expected(prefix: str) -> set[str]:
         *("lib/systemd/system/invoicegate@.service", "lib/sysusers.d/invoicegate.conf", "lib/tmpfiles.d/invoicegate.conf"),
         *("share/invoicegate/nginx/invoicegate-http.conf", "share/invoicegate/nginx/invoicegate-server.conf"),
         *("share/invoicegate/nginx/invoicegate-admin.conf", "share/invoicegate/prometheus-alerts.yml"),
+        "share/invoicegate/grafana/invoicegate.json",
         *("share/invoicegate/manifest", "share/bash-completion/completions/invoicegatectl"),
         *("share/doc/invoicegate/README.md", "share/doc/invoicegate/LICENSE"),
         *(f"share/doc/invoicegate/examples/{name}" for name in ("invoicegate.env", "nginx-workers.conf", "nginx-site.conf")),
