@@ -1,5 +1,7 @@
 #include "flow/admission.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "flow/ending.h"
 #include "flow/gateway.h"
@@ -12,7 +14,7 @@
 
 bool admission_init(struct admission *admission, int wrong_keys_per_min)
 {
-    *admission = (struct admission){.held = 0};
+    memset(admission, 0, sizeof(*admission));
     return callers_init(&admission->callers) && strangers_init(&admission->strangers, wrong_keys_per_min);
 }
 
@@ -48,27 +50,106 @@ void admission_start(struct gateway *gateway)
 void admission_stop(struct gateway *gateway)
 {
     loop_untimer(gateway->loop, &gateway->admission.gather);
+    loop_untimer(gateway->loop, &gateway->admission.turn);
 }
 
 /* ---- an agency's share */
 
-static void count_in(struct job *job, int64_t agency_id)
+static void queue_put(struct job_queue *queue, struct job *job)
 {
-    job->agency_id = agency_id;
-    callers_begin(&job->gateway->admission.callers, agency_id);
+    job->next_waiting = NULL;
+    if (queue->last)
+        queue->last->next_waiting = job;
+    else
+        queue->first = job;
+    queue->last = job;
 }
 
-bool admission_enter(struct job *job)
+static struct job *queue_take(struct job_queue *queue)
 {
-    const struct slots *jobs = &job->gateway->jobs;
-    const struct callers *callers = &job->gateway->admission.callers;
-    int64_t agency_id = callers_agency(callers, job->request.key_digest);
-    if (agency_id == 0)
+    struct job *job = queue->first;
+    queue->first = job->next_waiting;
+    if (!queue->first)
+        queue->last = NULL;
+    return job;
+}
+
+/* Whether it was in there. */
+static bool queue_remove(struct job_queue *queue, const struct job *job)
+{
+    struct job *before = NULL;
+    for (struct job *at = queue->first; at; before = at, at = at->next_waiting) {
+        if (at != job)
+            continue;
+        *(before ? &before->next_waiting : &queue->first) = at->next_waiting;
+        if (queue->last == at)
+            queue->last = before;
         return true;
-    if (!callers_may_begin(callers, agency_id, jobs->used, jobs->limit))
-        return false;
-    count_in(job, agency_id);
-    return true;
+    }
+    return false;
+}
+
+/* Those whose turn it is, outside of whatever made it theirs. */
+static void begin_next(void *owner)
+{
+    struct gateway *gateway = owner;
+    while (gateway->admission.next.first) {
+        struct job *job = queue_take(&gateway->admission.next);
+        job->waits = false;
+        gateway_begin(job);
+    }
+}
+
+static void let_begin(struct gateway *gateway, int64_t agency_id)
+{
+    struct admission *admission = &gateway->admission;
+    struct job_queue *waiting = &admission->waiting[callers_share(agency_id)];
+    while (waiting->first && callers_may_begin(&admission->callers, loop_now_ms(gateway->loop), agency_id)) {
+        callers_begin(&admission->callers, agency_id);
+        queue_put(&admission->next, queue_take(waiting));
+        loop_timer(gateway->loop, &admission->turn, 0, begin_next, gateway);
+    }
+}
+
+/* One that is to be in any case: begun elsewhere, or by a key that nothing was known of. */
+static void count_in(struct job *job, int64_t agency_id)
+{
+    struct callers *callers = &job->gateway->admission.callers;
+    job->agency_id = agency_id;
+    callers_come(callers, loop_now_ms(job->gateway->loop), agency_id);
+    callers_begin(callers, agency_id);
+}
+
+enum admission_verdict admission_enter(struct job *job)
+{
+    struct gateway *gateway = job->gateway;
+    struct admission *admission = &gateway->admission;
+    int64_t now_ms = loop_now_ms(gateway->loop);
+    int64_t agency_id = callers_agency(&admission->callers, job->request.key_digest);
+    if (agency_id == 0)
+        return ADMISSION_GO;
+    if (!callers_have_room(&admission->callers, agency_id, gateway->jobs.used, gateway->jobs.limit))
+        return ADMISSION_REFUSED;
+    job->agency_id = agency_id;
+    callers_come(&admission->callers, now_ms, agency_id);
+    job->waits = admission->waiting[callers_share(agency_id)].first ||
+                 !callers_may_begin(&admission->callers, now_ms, agency_id);
+    if (job->waits)
+        queue_put(&admission->waiting[callers_share(agency_id)], job);
+    else
+        callers_begin(&admission->callers, agency_id);
+    return job->waits ? ADMISSION_WAITS : ADMISSION_GO;
+}
+
+void admission_give_up(struct job *job)
+{
+    struct admission *admission = &job->gateway->admission;
+    CHECK(job->waits);
+    if (queue_remove(&admission->waiting[callers_share(job->agency_id)], job))
+        callers_begin(&admission->callers, job->agency_id); /* so that it goes like any other */
+    else
+        CHECK(queue_remove(&admission->next, job));
+    job->waits = false;
 }
 
 void admission_known(struct job *job, int64_t agency_id)
@@ -82,9 +163,14 @@ void admission_known(struct job *job, int64_t agency_id)
 
 void admission_leave(struct job *job)
 {
-    if (job->agency_id)
-        callers_end(&job->gateway->admission.callers, job->agency_id);
+    int64_t agency_id = job->agency_id;
+    if (agency_id == 0)
+        return;
+    if (job->waits)
+        admission_give_up(job);
+    callers_go(&job->gateway->admission.callers, agency_id);
     job->agency_id = 0;
+    let_begin(job->gateway, agency_id);
 }
 
 uint64_t admission_flow(const struct job *job)

@@ -85,24 +85,40 @@ int callers_gather(struct callers *callers, struct store_used_key *keys, int roo
     return count;
 }
 
-static size_t share_of(int64_t agency_id)
+size_t callers_share(int64_t agency_id)
 {
     return (size_t)((uint64_t)agency_id % CALLERS_SHARES); /* they are numbered one after the other */
 }
 
-bool callers_may_begin(const struct callers *callers, int64_t agency_id, uint32_t used, uint32_t capacity)
+bool callers_have_room(const struct callers *callers, int64_t agency_id, uint32_t used, uint32_t capacity)
 {
-    uint32_t own = callers->under_way[share_of(agency_id)];
-    return own < CALLERS_FLOOR || own < capacity - used;
+    uint32_t own = callers->shares[callers_share(agency_id)].here;
+    return own < CALLERS_FLOOR || (used < capacity && own < capacity - used);
+}
+
+void callers_come(struct callers *callers, int64_t now_ms, int64_t agency_id)
+{
+    callers->shares[callers_share(agency_id)].here++;
+    if (callers->latest != 0 && callers->latest != agency_id)
+        callers->other_ms = now_ms;
+    callers->latest = agency_id;
+}
+
+bool callers_may_begin(const struct callers *callers, int64_t now_ms, int64_t agency_id)
+{
+    bool crowded = callers->other_ms != 0 && now_ms - callers->other_ms < CALLERS_CROWD_MS;
+    return !crowded || callers->shares[callers_share(agency_id)].under_way < CALLERS_WINDOW;
 }
 
 void callers_begin(struct callers *callers, int64_t agency_id)
 {
-    callers->under_way[share_of(agency_id)]++;
+    callers->shares[callers_share(agency_id)].under_way++;
 }
 
-void callers_end(struct callers *callers, int64_t agency_id)
+void callers_go(struct callers *callers, int64_t agency_id)
 {
-    CHECK(callers->under_way[share_of(agency_id)] > 0);
-    callers->under_way[share_of(agency_id)]--;
+    struct share *share = &callers->shares[callers_share(agency_id)];
+    CHECK(share->here > 0 && share->under_way > 0);
+    share->here--;
+    share->under_way--;
 }

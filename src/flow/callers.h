@@ -9,7 +9,9 @@
 
 #define CALLERS 4096 /* keys remembered at once; the least recently used of a bucket makes room */
 #define CALLERS_SHARES 4096
-#define CALLERS_FLOOR 64 /* requests that every agency may have under way, however full it is */
+#define CALLERS_FLOOR 64      /* requests that every agency may have here, however full it is */
+#define CALLERS_WINDOW 64     /* of them so many may be under way while other agencies ask, too */
+#define CALLERS_CROWD_MS 1000 /* so long ago another one has asked: then it still does */
 
 struct caller {
     uint8_t digest[DIGEST_BYTES];
@@ -19,8 +21,13 @@ struct caller {
 };
 
 struct callers {
-    struct caller *list;                /* CALLERS */
-    uint32_t under_way[CALLERS_SHARES]; /* by a hash of the agency: a collision shares, nothing worse */
+    struct caller *list; /* CALLERS */
+    struct share {
+        uint32_t here; /* under way or waiting */
+        uint32_t under_way;
+    } shares[CALLERS_SHARES]; /* by a hash of the agency: a collision shares, nothing worse */
+    int64_t latest;           /* the agency that asked last */
+    int64_t other_ms;         /* when somebody else than the one before has asked; 0: never */
 };
 
 MUST_CHECK bool callers_init(struct callers *callers);
@@ -36,11 +43,18 @@ void callers_closed(struct callers *callers, const uint8_t digest[DIGEST_BYTES])
 /* Fills in at most room keys that were used since they were last gathered; answers how many. */
 int callers_gather(struct callers *callers, struct store_used_key *keys, int room);
 
-/* Whether one more request of the agency may begin: each may have as many under way as there are places free.
- * So one alone gets half of all, a second one half of the rest, and there is always room for those who ask
- * for little. */
-bool callers_may_begin(const struct callers *callers, int64_t agency_id, uint32_t used, uint32_t capacity);
+/* Requests of an agency come, begin and go. Its place among the shares, for what else is kept by agency: */
+size_t callers_share(int64_t agency_id);
+/* Whether there is room for one more: each agency may have as many here as there are places free. So one
+ * alone gets half of all, a second one half of the rest, and there is always room for those who ask for
+ * little. */
+bool callers_have_room(const struct callers *callers, int64_t agency_id, uint32_t used, uint32_t capacity);
+void callers_come(struct callers *callers, int64_t now_ms, int64_t agency_id);
+/* Whether one that is here may begin now. While several agencies ask, a window keeps each of them from
+ * filling every queue on the way, so that what comes from the others finds them short. Who asks alone has no
+ * window. */
+bool callers_may_begin(const struct callers *callers, int64_t now_ms, int64_t agency_id);
 void callers_begin(struct callers *callers, int64_t agency_id);
-void callers_end(struct callers *callers, int64_t agency_id);
+void callers_go(struct callers *callers, int64_t agency_id);
 
 #endif

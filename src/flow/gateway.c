@@ -52,22 +52,37 @@ static void shed(struct gateway *gateway, struct ref conn, const struct http_req
     arena_reset(&gateway->scratch);
 }
 
+void gateway_begin(struct job *job)
+{
+    if (!store_is_ready(job->gateway->store))
+        ending_told(job, "database_away");
+    else if (read_is(job))
+        read_start(job);
+    else
+        invoice_start(job);
+}
+
+static void admit(struct job *job)
+{
+    enum admission_verdict verdict = admission_enter(job);
+    if (verdict == ADMISSION_REFUSED) {
+        ending_told(job, "agency_limit");
+        return;
+    }
+    patience_start(job, job->gateway->settings->deadline_ms);
+    if (verdict == ADMISSION_GO)
+        gateway_begin(job);
+}
+
 /* What can be told without PostgreSQL is told at once; everything else begins. */
 static void route_job(struct job *job)
 {
-    struct gateway *gateway = job->gateway;
     if (job->request.early.status) {
         ending_early(job, &job->request.early);
-    } else if (!store_is_ready(gateway->store)) {
+    } else if (!store_is_ready(job->gateway->store)) {
         ending_told(job, "database_away");
-    } else if (!admission_enter(job)) {
-        ending_told(job, "agency_limit");
     } else {
-        patience_start(job, gateway->settings->deadline_ms);
-        if (read_is(job))
-            read_start(job);
-        else
-            invoice_start(job);
+        admit(job);
     }
 }
 

@@ -54,6 +54,8 @@ void gateway_arrived(void *owner, struct ref conn, const struct http_request *ht
 void gateway_client_left(void *owner, struct ref conn);
 void gateway_stored(void *owner, struct store_task *task, const struct store_answer *answer);
 void gateway_called(void *owner, struct ref ref, const struct reply *reply);
+/* Begins a request that was admitted. */
+void gateway_begin(struct job *job);
 /* Jobs that are not at their end. */
 uint32_t gateway_inflight(const struct gateway *gateway);
 void gateway_free(struct gateway *gateway);

@@ -87,7 +87,9 @@ struct job {
     char traceparent[TRACEPARENT_BYTES + 1]; /* of the call under way */
     int64_t agency_id;                       /* whose share of the worker it takes; 0: not known yet */
     struct text wrong_key_from; /* the address to blame for a wrong key; absent: no key was sent */
-    bool is_read;               /* counted among the gateway's reads */
+    bool waits;                 /* here, but its agency has enough under way */
+    struct job *next_waiting;
+    bool is_read; /* counted among the gateway's reads */
 
     uint8_t request_id[UUID_BYTES];
     char request_text[UUID_TEXT_BYTES];

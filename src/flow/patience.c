@@ -45,7 +45,10 @@ static void expired(struct job *job)
 {
     bool first = !job->expired;
     job->expired = true;
-    if (read_is(job)) {
+    if (job->waits) {
+        admission_give_up(job);
+        ending_told(job, "agency_limit");
+    } else if (read_is(job)) {
         read_expired(job);
     } else if (first && !job->answered && job->state == JOB_FINISHING) {
         patience_start(job, COMMIT_GRACE_MS); /* what the commit under way says is worth a moment */
@@ -81,6 +84,11 @@ void patience_start(struct job *job, int64_t delay_ms)
 void patience_client_left(struct job *job)
 {
     tell_nobody(job);
+    if (job->waits) {
+        admission_give_up(job);
+        ending_done(job);
+        return;
+    }
     if (read_is(job)) {
         read_expired(job);
         return;

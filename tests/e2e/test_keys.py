@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Callable, Iterator
+from typing import Iterator
 
 import pytest
 
@@ -242,25 +242,3 @@ def test_slow_answers_hold_nobody_up(strict: Stack) -> None:
     told = [pending.answer().status for index, pending in enumerate(waiting) if index % 3]
     assert set(told) == {401, 429} and told.count(401) <= LIMIT
     assert books.assert_balanced().created == 20
-
-
-# ---- shares
-
-
-def test_one_agency_leaves_room_for_others(start_stack: Callable[..., Stack]) -> None:
-    stack = start_stack(MAX_INFLIGHT=100, DEADLINE_MS=20000, CALL_TIMEOUT_MS=5000)
-    greedy, modest, books = stack.tenant(), stack.tenant(), Books(stack)
-    for tenant in (greedy, modest):
-        assert books.told(stack.create(tenant)).status == 200
-    stack.sandbox.latency(1500)
-    flood = [stack.send(stack.create_bytes(greedy)) for _ in range(120)]
-    refused = flood[-1].answer()  # so the worker has taken them all in
-    assert books.told(refused).status == 429 and int(refused.header("Retry-After") or 0) >= 1
-    assert refused.error == "This agency has too many requests under way. Nothing was done; try again in a moment."
-    modest_answers = books.told_all(stack.burst([stack.create_bytes(modest)] * 30))
-    assert {answer.status for answer in modest_answers} == {200}
-    statuses = [books.told(pending.answer()).status for pending in flood[:-1]]
-    assert set(statuses) == {200, 429} and statuses.count(200) >= 64
-    stack.sandbox.latency(0)
-    assert books.told(stack.create(greedy)).status == 200
-    assert books.assert_balanced().created == statuses.count(200) + 33

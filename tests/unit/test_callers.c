@@ -80,7 +80,8 @@ static void the_oldest_makes_room(void **state)
 static uint32_t grow(struct callers *callers, int64_t agency, uint32_t *used, uint32_t capacity)
 {
     uint32_t own = 0;
-    while (*used < capacity && callers_may_begin(callers, agency, *used, capacity)) {
+    while (*used < capacity && callers_have_room(callers, agency, *used, capacity)) {
+        callers_come(callers, 1, agency);
         callers_begin(callers, agency);
         own++;
         ++*used;
@@ -96,11 +97,38 @@ static void one_agency_leaves_room_for_others(void **state)
     assert_in_range(grow(callers, 1, &used, 4096), 2047, 2049);
     assert_in_range(grow(callers, 2, &used, 4096), 1023, 1025);
     assert_in_range(grow(callers, 3, &used, 4096), 511, 513);
-    assert_true(callers_may_begin(callers, 4, used, 4096));
-    assert_false(callers_may_begin(callers, 1, used, 4096));
+    assert_true(callers_have_room(callers, 4, used, 4096));
+    assert_false(callers_have_room(callers, 1, used, 4096));
     for (int i = 0; i < 2000; i++)
-        callers_end(callers, 1);
-    assert_true(callers_may_begin(callers, 1, used - 2000, 4096));
+        callers_go(callers, 1);
+    assert_true(callers_have_room(callers, 1, used - 2000, 4096));
+    end(callers);
+}
+
+static void begin(struct callers *callers, int64_t now_ms, int64_t agency)
+{
+    callers_come(callers, now_ms, agency);
+    callers_begin(callers, agency);
+}
+
+static void there_is_a_window_while_others_ask(void **state)
+{
+    struct callers *callers = start();
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        assert_true(callers_may_begin(callers, 5000, 1));
+        begin(callers, 5000, 1);
+    }
+    begin(callers, 5000, 2);
+    assert_false(callers_may_begin(callers, 5000, 1));
+    assert_true(callers_may_begin(callers, 5000, 2));
+    assert_true(callers_may_begin(callers, 5000, 3));
+    assert_true(callers_may_begin(callers, 5000 + CALLERS_CROWD_MS, 1)); /* alone again */
+    for (int i = 0; i < 1000 - CALLERS_WINDOW + 1; i++)
+        callers_go(callers, 1);
+    assert_true(callers_may_begin(callers, 5000, 1));
+    callers_begin(callers, 1);
+    assert_false(callers_may_begin(callers, 5000, 1));
     end(callers);
 }
 
@@ -120,6 +148,7 @@ int main(void)
         cmocka_unit_test(used_keys_are_gathered_once_in_pieces),
         cmocka_unit_test(the_oldest_makes_room),
         cmocka_unit_test(one_agency_leaves_room_for_others),
+        cmocka_unit_test(there_is_a_window_while_others_ask),
         cmocka_unit_test(a_small_worker_turns_nobody_away_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
