@@ -184,7 +184,7 @@ clean: ## remove the build
 
 # ---- the private stack
 
-export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS PEER ONLY QUICK SEED DURATION INVOICES
+export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS PEER ONLY QUICK SEED DURATION INVOICES SECONDS_EACH ATTACKS
 
 .PHONY: deps demo up down
 deps: ## install the Debian packages that building and testing need
@@ -224,7 +224,7 @@ $(BUILD)/prefix: always
 
 # ---- checks
 
-.PHONY: check check-slow check-deps bench bench-instructions audit-scale bare bare-install unit unit-run e2e crashes chaos format format-check includes shellcheck
+.PHONY: check check-slow abuse check-deps bench bench-instructions audit-scale bare bare-install unit unit-run e2e crashes chaos format format-check includes shellcheck
 STAGE = @printf '\n== %s\n'
 
 check: ## all quick checks: build, format, rules, unit and end-to-end tests
@@ -258,12 +258,18 @@ check-slow: check ## check, and what takes longer
 	@$(MAKE) --no-print-directory survival
 	$(STAGE) 'coverage'
 	@$(MAKE) --no-print-directory coverage
+	$(STAGE) 'abuse'
+	@$(MAKE) --no-print-directory abuse
 	$(STAGE) 'long chaos'
 	@$(MAKE) --no-print-directory chaos SEED=$(or $(SEED),7) DURATION=300 INVOICES=2000
 	$(STAGE) 'a bare machine'
 	@$(MAKE) --no-print-directory bare CHECK=1
 	$(STAGE) 'an installation'
 	@$(MAKE) --no-print-directory bare-install
+
+abuse: ## hostile clients, and what well-behaved tenants feel of them (SECONDS_EACH, ATTACKS; .run/abuse.json)
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@INVOICEGATE_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/abuse/abuse.py
 
 bench: ## what an invoice costs, beside a yardstick, the floor and the marks (PEER=DIR, QUICK=1, ONLY, ROWS; .run/bench.json)
 	@tests/stack/deps.sh tests/bench/packages
