@@ -126,19 +126,21 @@ enum admission_verdict admission_enter(struct job *job)
     struct admission *admission = &gateway->admission;
     int64_t now_ms = loop_now_ms(gateway->loop);
     int64_t agency_id = callers_agency(&admission->callers, job->request.key_digest);
+    struct job_queue *waiting = &admission->waiting[callers_share(agency_id)];
     if (agency_id == 0)
         return ADMISSION_GO;
     if (!callers_have_room(&admission->callers, agency_id, gateway->jobs.used, gateway->jobs.limit))
         return ADMISSION_REFUSED;
     job->agency_id = agency_id;
     callers_come(&admission->callers, now_ms, agency_id);
-    job->waits = admission->waiting[callers_share(agency_id)].first ||
-                 !callers_may_begin(&admission->callers, now_ms, agency_id);
-    if (job->waits)
-        queue_put(&admission->waiting[callers_share(agency_id)], job);
-    else
+    job->waits = waiting->first || !callers_may_begin(&admission->callers, now_ms, agency_id);
+    if (!job->waits) {
         callers_begin(&admission->callers, agency_id);
-    return job->waits ? ADMISSION_WAITS : ADMISSION_GO;
+        return ADMISSION_GO;
+    }
+    queue_put(waiting, job);
+    let_begin(gateway, agency_id); /* perhaps it is alone again */
+    return ADMISSION_WAITS;
 }
 
 void admission_give_up(struct job *job)

@@ -99,14 +99,15 @@ bool callers_have_room(const struct callers *callers, int64_t agency_id, uint32_
 void callers_come(struct callers *callers, int64_t now_ms, int64_t agency_id)
 {
     callers->shares[callers_share(agency_id)].here++;
-    if (callers->latest != 0 && callers->latest != agency_id)
-        callers->other_ms = now_ms;
-    callers->latest = agency_id;
+    if (callers->askers[0].agency_id != agency_id)
+        callers->askers[1] = callers->askers[0];
+    callers->askers[0] = (struct asker){agency_id, now_ms};
 }
 
 bool callers_may_begin(const struct callers *callers, int64_t now_ms, int64_t agency_id)
 {
-    bool crowded = callers->other_ms != 0 && now_ms - callers->other_ms < CALLERS_CROWD_MS;
+    const struct asker *other = &callers->askers[callers->askers[0].agency_id == agency_id];
+    bool crowded = other->agency_id != 0 && now_ms - other->at_ms < CALLERS_CROWD_MS;
     return !crowded || callers->shares[callers_share(agency_id)].under_way < CALLERS_WINDOW;
 }
 

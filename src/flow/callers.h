@@ -26,8 +26,10 @@ struct callers {
         uint32_t here; /* under way or waiting */
         uint32_t under_way;
     } shares[CALLERS_SHARES]; /* by a hash of the agency: a collision shares, nothing worse */
-    int64_t latest;           /* the agency that asked last */
-    int64_t other_ms;         /* when somebody else than the one before has asked; 0: never */
+    struct asker {
+        int64_t agency_id; /* 0: nobody yet */
+        int64_t at_ms;
+    } askers[2]; /* who has asked last, and the last one before who was another */
 };
 
 MUST_CHECK bool callers_init(struct callers *callers);

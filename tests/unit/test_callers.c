@@ -123,7 +123,11 @@ static void there_is_a_window_while_others_ask(void **state)
     assert_false(callers_may_begin(callers, 5000, 1));
     assert_true(callers_may_begin(callers, 5000, 2));
     assert_true(callers_may_begin(callers, 5000, 3));
-    assert_true(callers_may_begin(callers, 5000 + CALLERS_CROWD_MS, 1)); /* alone again */
+    begin(callers, 5500, 2);
+    begin(callers, 5600, 1);
+    assert_false(callers_may_begin(callers, 5500 + CALLERS_CROWD_MS - 1, 1)); /* the other has asked again */
+    assert_true(callers_may_begin(callers, 5500 + CALLERS_CROWD_MS, 1));      /* alone again */
+    callers_go(callers, 1);
     for (int i = 0; i < 1000 - CALLERS_WINDOW + 1; i++)
         callers_go(callers, 1);
     assert_true(callers_may_begin(callers, 5000, 1));
