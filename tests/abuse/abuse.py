@@ -55,7 +55,7 @@ def rows(keys: list[str]) -> list[Row]:
         Row("headers", "headers of 1 MB", "headers", {"at_once": 16}),
         Row("bodies", "bodies that never end", "bodies", {"at_once": 16}),
         Row("wrong_keys", "100,000 wrong keys from 2,000 addresses", "wrong_keys", {"count": 100000, "each": 50, "at_once": 100, "seconds": 120}),
-        Row("one_address", "wrong keys from one address", "one_address", {"at_once": 300}),
+        Row("one_address", "wrong keys from one address", "one_address", {"at_once": 300, "think_s": 0.05}),
         Row("one_key", "one tenant flooding with one key", "flood", many | {"keys": keys[:1], "addresses": 1, "think_s": 0.05}),
         Row("many_keys", "one tenant flooding: 20 keys, 200 addresses", "flood", many),
     ]

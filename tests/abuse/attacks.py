@@ -238,7 +238,8 @@ def one_address(task: Task) -> dict[str, Any]:
     room, tally = Room(), Tally()
     for number in range(task["at_once"]):
         requests = (wish(task, wrong_key()) for _ in itertools.count())
-        Caller(room, task["port"], "127.24.0.1", requests, tally.told, lost=tally.miss, begin_s=number / 1000)
+        Caller(room, task["port"], "127.24.0.1", requests, tally.told, lost=tally.miss, think_s=task["think_s"],
+               begin_s=number / 1000)
     room.run(task["end"])
     return tally.result((401, 429))
 
@@ -265,7 +266,8 @@ def timing(task: Task) -> dict[str, Any]:
         random.shuffle(kinds)
         expected = iter(kinds)
         requests = (wish(task, wrong_key() if kind == "unknown" else task["kinds"][kind]) for kind in kinds)
-        Caller(room, task["port"], source, requests, lambda *told: tallies[next(expected)].told(*told), lost=tallies["unknown"].miss)
+        Caller(room, task["port"], source, requests, lambda *told: tallies[next(expected)].told(*told), lost=tallies["unknown"].miss,
+               think_s=0.01)
         room.run(task["end"])
     results = [tally.result((401,)) for tally in tallies.values()]
     return {

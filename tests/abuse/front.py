@@ -30,4 +30,5 @@ class Site(Edge):
         super()._write()
         path = self.dir / "nginx.conf"
         text = path.read_text().replace("worker_connections 4096", f"worker_connections {FILES // 2}")
+        text = text.replace("/error.log warn;", "/error.log error;")  # nginx's own default
         path.write_text(f"worker_rlimit_nofile {FILES};\n{text}")
