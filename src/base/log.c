@@ -74,13 +74,29 @@ static size_t add_point(struct line *line, struct text text)
     return bytes;
 }
 
+/* How many bytes at the front can be written as they are. */
+static size_t plain_length(struct text text)
+{
+    size_t length = 0;
+
+    while (length < text.length && text.at[length] >= 0x20 && text.at[length] <= 0x7e &&
+           text.at[length] != '"' && text.at[length] != '\\')
+        length++;
+    return length;
+}
+
 static void add_text(struct line *line, struct text text)
 {
     size_t taken = 0;
 
     add_string(line, "\"");
     while (text.length > 0 && taken < FIELD_BYTES) {
-        size_t bytes = add_point(line, text);
+        struct text room = {text.at, text.length < FIELD_BYTES - taken ? text.length : FIELD_BYTES - taken};
+        size_t bytes = plain_length(room);
+        if (bytes > 0)
+            add(line, text.at, bytes);
+        else
+            bytes = add_point(line, text);
         text = text_skip(text, bytes);
         taken += bytes;
     }
@@ -108,9 +124,9 @@ static void add_field(struct line *line, const struct log_field *field)
     size_t start = line->length;
     char number[32];
 
-    add_string(line, ",");
-    add_text(line, text_from(field->name));
-    add_string(line, ":");
+    add_string(line, ",\"");
+    add_string(line, field->name); /* a literal of the program */
+    add_string(line, "\":");
     if (field->text.at) {
         add_text(line, field->text);
     } else if (field->number == LOG_NO_NUMBER) {

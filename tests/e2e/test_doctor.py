@@ -310,3 +310,26 @@ def test_an_nginx_that_fails(patient: Patient, name: str, pattern: str, by: str,
 def test_an_nginx_that_could_do_better(patient: Patient, pattern: str, by: str, said: str) -> None:
     edit_snippet(patient, "workers", pattern, by)
     assert said in patient.warning("nginx")
+
+
+# ---- what watches
+
+
+def test_workers_that_count_each_for_itself(patient: Patient) -> None:
+    directory = Path(patient.settings["INVOICEGATE_RUNTIME_DIR"])
+    counters = list(directory.glob("metrics.[0-9]*"))
+    assert len(counters) == 1
+    hidden = directory / "hidden"
+    counters[0].rename(hidden)
+    try:
+        assert "one worker alone" in patient.warning("counters")
+    finally:
+        hidden.rename(counters[0])
+
+
+def test_an_nginx_without_a_listener_for_monitoring(patient: Patient) -> None:
+    """It is no public listener either: without that one nobody is served."""
+    conf = patient.nginx.read_text()
+    patient.nginx.write_text(re.sub(r"include \S*invoicegate-admin.conf;", "", conf))
+    (found,) = [finding for finding in patient.examine(0) if finding["check"] == "monitoring"]
+    assert found["state"] == "skipped" and "invoicegate-admin.conf" in found["advice"]
