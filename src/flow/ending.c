@@ -271,10 +271,11 @@ void ending_restored(struct job *job, const struct store_answer *stored)
 void ending_stored(struct job *job, const struct store_answer *stored)
 {
     if (stored->verdict == STORE_DONE) {
-        bool late = job->answered, told = tell_ending(job);
+        bool late = job->answered, told;
+        count_end(job, state_of(job->final_state), job->plan.mode); /* before anybody can hear of it */
+        told = tell_ending(job);
         if (late)
             log_late_end(job);
-        count_end(job, state_of(job->final_state), job->plan.mode);
         if (withdraw_is_due(job, told))
             withdraw_begin(job);
         else
