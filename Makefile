@@ -109,6 +109,9 @@ $(BUILD)/obj/%.o: src/%.c Makefile
 	$(say) cc $<
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
+# It takes in a file that no compiler lists as a dependency.
+$(BUILD)/obj/front/openapi.o: src/front/openapi.json
+
 $(BUILD)/invoicegate: $(BUILD)/obj/main.o $(WORKER_OBJECTS)
 	$(say) link $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(WORKER_LIBS)
@@ -189,6 +192,7 @@ export PORT UPSTREAM_URL UPSTREAM_KEY WORKERS PEER ONLY QUICK SEED DURATION INVO
 .PHONY: deps demo up down
 deps: ## install the Debian packages that building and testing need
 	tests/stack/deps.sh
+	tests/stack/deps.sh tests/client/packages
 
 demo: ## everything from nothing: install, build, start, create one invoice, show it
 	tests/stack/demo.sh
@@ -296,6 +300,7 @@ bare-install: ## the README's installation on a Debian 12 that boots in a direct
 
 check-deps:
 	@tests/stack/deps.sh --check || tests/stack/deps.sh
+	@tests/stack/deps.sh tests/client/packages
 
 unit: ## unit tests on the sanitizer build (TESTS=... for some of them)
 	@$(MAKE) --no-print-directory -j$(JOBS) SANITIZE=1 BUILD=$(ASAN) unit-build

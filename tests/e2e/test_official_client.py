@@ -1,9 +1,14 @@
-"""The official client library, two majors of it, used as its documentation says (tests/client/suite.test.cjs)."""
+"""The official client library, two majors of it, used as its documentation says (tests/client/suite.test.cjs).
+
+npm fetches them from the registry that it is configured for; the lock file names versions and digests, and no address.
+Without node, npm or a registry there is nothing to test, and the reason is told.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,7 +22,12 @@ from stack import ROOT, Stack, Tenant
 
 CLIENT = ROOT / "tests/client"
 CLIENTS = list(json.loads((CLIENT / "package.json").read_text())["dependencies"])
-NPM_PATIENCE_S = 180
+NPM_PATIENCE_S = 300
+# What npm says when the registry cannot be reached, rather than when it has something else than was locked.
+AWAY = re.compile(
+    r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ERR_SOCKET_TIMEOUT|EHOSTUNREACH|ENETUNREACH|ENOTCACHED"
+    r"|E5\d\d|E407|CERT|network"
+)
 
 
 def without(reason: str) -> None:
@@ -27,21 +37,40 @@ def without(reason: str) -> None:
     pytest.skip(reason)
 
 
+def fetch() -> None:
+    words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    words += ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000", "--fetch-timeout=60000"]
+    try:
+        done = subprocess.run(words, cwd=CLIENT, capture_output=True, text=True, timeout=NPM_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        without(f"npm's registry cannot be reached: npm ci was not done after {NPM_PATIENCE_S} s")
+        return
+    if done.returncode != 0 and AWAY.search(done.stderr):
+        without(f"npm's registry cannot be reached, and the client libraries are not here: {done.stderr.strip()[-600:]}")
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 @pytest.fixture(scope="module")
 def modules() -> Path:
     """The libraries, installed when they are not there yet."""
-    if not shutil.which("node"):
-        without("there is no node")
+    for program in ("node", "npm"):
+        if not shutil.which(program):
+            without(f"there is no {program}: make deps installs it")
     wanted = CLIENT / "package-lock.json"
     installed = CLIENT / "node_modules/.package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < wanted.stat().st_mtime:
-        if not shutil.which("npm"):
-            without("there is no npm")
-        words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(words, cwd=CLIENT, capture_output=True, text=True, timeout=NPM_PATIENCE_S)
-        if done.returncode != 0:
-            without(f"npm ci: {done.stderr.strip()[-300:]}")
+        fetch()
     return CLIENT / "node_modules"
+
+
+def test_the_lock_file_names_no_address() -> None:
+    """Versions and digests alone, so that any registry will do; two majors, two apart."""
+    lock = json.loads((CLIENT / "package-lock.json").read_text())
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert all("resolved" not in package and package["integrity"].startswith("sha512-") for package in packages.values())
+    assert "://" not in (CLIENT / "package-lock.json").read_text() + (CLIENT / "package.json").read_text()
+    majors = [int(packages[f"node_modules/{name}"]["version"].split(".")[0]) for name in CLIENTS]
+    assert majors[0] - majors[1] == 2 and len(packages) == len(CLIENTS) == 2
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@
 #   deps.sh --check    say what is missing, if anything; install nothing
 #   deps.sh FILE       the same with another list of packages than tests/stack/packages
 #
+# A line "npm | npm" names a package and a command: where the command is there, wherever it came from, the package is not needed.
+#
 # No service is started and no PostgreSQL cluster is made: while apt-get runs, a policy-rc.d forbids the one and an entry
 # in createcluster.d the other. Both are gone afterwards, and a policy-rc.d that was there before is back in its place.
 set -euo pipefail
@@ -24,11 +26,17 @@ fail() {
 }
 
 wanted_packages() {
-    sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$list"
+    local package instead
+    sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$list" | while IFS='|' read -r package instead; do
+        if [ -z "$instead" ] || ! command -v "$instead" >/dev/null; then
+            printf '%s\n' "$package"
+        fi
+    done
 }
 
 # Prints those of the given packages that are not installed.
 missing_of() {
+    [ $# -gt 0 ] || return 0
     { dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } |
         sed -n 's/^installed //p' | sort -u | comm -13 - <(printf '%s\n' "$@" | sort -u)
 }
@@ -128,7 +136,7 @@ main() {
     mapfile -t wanted < <(wanted_packages)
     mapfile -t missing < <(missing_of "${wanted[@]}")
     if [ "${#missing[@]}" -eq 0 ]; then
-        [ "${1:-}" = --check ] || echo "All ${#wanted[@]} packages are installed."
+        [ "${1:-}" = --check ] || echo "All packages of ${list#"$PWD"/} are installed."
         return
     fi
     if [ "${1:-}" = --check ]; then
@@ -148,7 +156,7 @@ main() {
     install_with_progress "${as_root[@]}" bash "$self" --as-root "${missing[@]}"
     mapfile -t missing < <(missing_of "${wanted[@]}")
     [ "${#missing[@]}" -eq 0 ] || fail "still missing: ${missing[*]}"
-    echo "All ${#wanted[@]} packages are installed; no service was started."
+    echo "All packages of ${list#"$PWD"/} are installed; no service was started."
 }
 
 case "${1:-}" in
