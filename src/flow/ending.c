@@ -13,8 +13,6 @@
 #include "flow/withdraw.h"
 #include "front/response_of.h"
 
-#define MESSAGE_MAX_BYTES 500
-
 static void end(struct job *job)
 {
     job_set_state(job, JOB_ENDED);
@@ -123,15 +121,6 @@ void ending_refuse(struct job *job, const char *reason)
     finish(job, TEXT("refused"));
 }
 
-/* The upstream's own sentence, if it may be passed on; ours otherwise. */
-static struct text upstream_message(struct job *job, struct object object)
-{
-    struct text message = object_text(object, "error.message");
-    if (!message.at || message.length == 0 || message.length > MESSAGE_MAX_BYTES)
-        return text_from(reason_of("upstream_refused")->message);
-    return arena_copy(&job->arena, message);
-}
-
 static const char *failure_word(struct decision decision, const struct reply *reply, struct object object)
 {
     bool refused = decision.outcome == OUTCOME_REFUSED && object_is_error(object);
@@ -157,7 +146,6 @@ void ending_upstream_said(struct job *job, struct decision decision, const struc
     set_ending(job, word);
     if (strcmp(word, "upstream_refused") == 0) {
         job->ending.status = reply->status;
-        job->ending.message = upstream_message(job, object);
         job->ending.body =
             response_of_upstream_error(&job->arena, job->request.shape, reply->status, reply->body,
                                        job->plan.account_id, &job->ending.message);

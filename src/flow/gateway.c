@@ -11,6 +11,7 @@
 #include "flow/reasons.h"
 #include "flow/step.h"
 #include "flow/telling.h"
+#include "front/openapi.h"
 #include "front/response_of.h"
 
 #define SCRATCH_MAX_BYTES (32 * 1024 * 1024)
@@ -30,26 +31,38 @@ uint32_t gateway_inflight(const struct gateway *gateway)
     return gateway->jobs.used;
 }
 
-/* Without a job: a fixed sentence is all that is left to say. */
-static void shed(struct gateway *gateway, struct ref conn, const struct http_request *http)
+/* For whom there is no job, or needs to be none. */
+static void answer_without_job(struct gateway *gateway, struct ref conn, enum route route,
+                               struct http_answer answer)
 {
     uint8_t id[UUID_BYTES] = {0};
     char id_text[UUID_TEXT_BYTES];
-    const struct reason *reason = reason_of("overloaded");
-    struct route_match match = route_of(http->method, http->uri);
-    struct http_answer answer;
-    gateway->metrics->requests[match.route][metric_status(reason->status)]++;
+    gateway->metrics->requests[route][metric_status(answer.status)]++;
     if (!uuid7_make(id))
         memset(id, 0, sizeof(id));
     uuid_text(id, id_text);
-    answer = response_of_error(&gateway->scratch, match.shape, reason->status, text_from(reason->message));
-    if (!answer.body.at)
-        answer.body = TEXT(TELLING_LAST_WORDS);
     answer.content_type = TEXT("application/json");
     answer.request_id = text_from(id_text);
-    answer.retry_after_s = reason->retry_after_s;
     (void)front_answer(gateway->front, conn, &answer);
+}
+
+/* A fixed sentence is all that is left to say. */
+static void shed(struct gateway *gateway, struct ref conn, const struct route_match *match)
+{
+    const struct reason *reason = reason_of("overloaded");
+    struct http_answer answer =
+        response_of_error(&gateway->scratch, match->shape, reason->status, text_from(reason->message));
+    if (!answer.body.at)
+        answer.body = telling_last_words(match->shape);
+    answer.retry_after_s = reason->retry_after_s;
+    answer_without_job(gateway, conn, match->route, answer);
     arena_reset(&gateway->scratch);
+}
+
+static void tell_description(struct gateway *gateway, struct ref conn)
+{
+    struct http_answer answer = {.status = 200, .body = openapi_document()};
+    answer_without_job(gateway, conn, ROUTE_OPENAPI, answer);
 }
 
 void gateway_begin(struct job *job)
@@ -89,15 +102,21 @@ static void route_job(struct job *job)
 void gateway_arrived(void *owner, struct ref conn, const struct http_request *http)
 {
     struct gateway *gateway = owner;
+    struct route_match match;
     struct job *job;
     bool named;
     if (http->admin.length > 0) {
         admin_arrived(gateway, conn, http);
         return;
     }
+    match = route_of(http->method, http->uri);
+    if (match.route == ROUTE_OPENAPI) {
+        tell_description(gateway, conn);
+        return;
+    }
     job = job_new(gateway);
     if (!job) {
-        shed(gateway, conn, http);
+        shed(gateway, conn, &match);
         return;
     }
     job->conn = conn;

@@ -27,6 +27,9 @@ void invoice_keep(struct job *job, const struct reply *reply, struct object obje
 void invoice_keep_id(struct job *job, struct object object);
 /* The body of the documented 200. */
 void invoice_write_answer(struct job *job, struct object object);
+/* What the caller of the upstream's own interface is told of an object of this kind: its bytes but for our
+ * metadata or, where those can be read but given to no client, its id. Absent when the arena overflowed. */
+struct text invoice_told(struct arena *arena, struct text bytes, struct text id, const char *kind);
 /* The invoice (or the act's) is as the caller of the upstream's own interface is to be told: the end. */
 void invoice_passed_on(struct job *job, struct text id);
 void invoice_decide_advance(struct job *job);

@@ -42,12 +42,18 @@ void invoice_keep(struct job *job, const struct reply *reply, struct object obje
     job->has_invoice_facts = true;
 }
 
+struct text invoice_told(struct arena *arena, struct text bytes, struct text id, const char *kind)
+{
+    struct text told = response_stripe_object(arena, bytes);
+    if (told.at)
+        return told;
+    return arena_printf(arena, "{\"id\":\"%.*s\",\"object\":\"%s\"}", (int)id.length, id.at, kind);
+}
+
 void invoice_passed_on(struct job *job, struct text id)
 {
-    job->answer = response_stripe_object(&job->arena, job->invoice_object);
-    if (!job->answer.at) /* it can be read, but no client could be given it */
-        job->answer = arena_printf(&job->arena, "{\"id\":\"%.*s\",\"object\":\"%s\"}", (int)id.length, id.at,
-                                   job->plan.act == ACT_INVOICEITEM ? "invoiceitem" : "invoice");
+    const char *kind = job->plan.act == ACT_INVOICEITEM ? "invoiceitem" : "invoice";
+    job->answer = invoice_told(&job->arena, job->invoice_object, id, kind);
     ending_created(job);
 }
 

@@ -83,7 +83,7 @@ static struct text body_of(struct job *job, const struct store_invoice *invoice)
     struct object object;
     struct text body;
     if (job->request.shape == SHAPE_STRIPE)
-        return response_stripe_object(&job->arena, invoice->object);
+        return invoice_told(&job->arena, invoice->object, invoice->invoice_id, "invoice");
     object = object_read(&tokens, &gateway->scratch, invoice->object);
     body = response_invoice(&job->arena, &(struct invoice_answer){
                                              .id = invoice->invoice_id,
@@ -110,8 +110,10 @@ static void tell_list(struct job *job, const struct store_answer *answer)
     struct text bodies[STORE_PAGE_MAX], last = TEXT_NONE;
     for (int i = 0; i < answer->invoice_count; i++) {
         bodies[i] = body_of(job, &answer->invoices[i]);
-        if (!bodies[i].at)
-            bodies[i] = TEXT("null");
+        if (!bodies[i].at) {
+            refuse_and_end(job, reason_of("overloaded"));
+            return;
+        }
         last = answer->invoices[i].invoice_id;
     }
     tell_and_end(job, response_list(&job->arena, job->request.shape, bodies, answer->invoice_count,

@@ -10,6 +10,13 @@
 #define STATUS_LEFT 499 /* in nginx's words */
 #define TENTHS(us) (long long)((us) / 1000), (int)((us) / 100 % 10)
 
+struct text telling_last_words(enum shape shape)
+{
+    if (shape == SHAPE_STRIPE)
+        return TEXT("{\"error\":{\"type\":\"api_error\",\"message\":\"An unexpected error occurred\"}}");
+    return TEXT("{\"error\":\"An unexpected error occurred\"}");
+}
+
 static struct text server_timing(const struct job *job, int64_t total_us, char room[SERVER_TIMING_BYTES])
 {
     int length =
@@ -47,7 +54,7 @@ static bool tell(struct job *job, struct http_answer *http, const char *reason)
     http->content_type = TEXT("application/json");
     http->request_id = text_from(job->request_text);
     if (!http->body.at)
-        http->body = TEXT(TELLING_LAST_WORDS);
+        http->body = telling_last_words(job->request.shape);
     job->answered = true;
     log_answer(job, http->status, reason, total_us);
     count_answer(job, http->status, total_us);

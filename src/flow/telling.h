@@ -6,7 +6,7 @@
 #include "flow/reasons.h"
 
 /* Where memory is out even for the sentence. */
-#define TELLING_LAST_WORDS "{\"error\":\"An unexpected error occurred\"}"
+struct text telling_last_words(enum shape shape);
 
 /* The client has left before it was told anything. */
 void tell_nobody(struct job *job);

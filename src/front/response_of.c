@@ -40,11 +40,9 @@ struct text response_of_upstream_error(struct arena *arena, enum shape shape, in
 {
     struct stripe_error error;
 
-    if (shape != SHAPE_STRIPE)
-        return response_error(arena, *message);
     if (response_stripe_upstream_error(arena, status, body, account_id, &error))
         *message = error.message;
     else
         error = response_stripe_error_of(status, *message);
-    return response_stripe_error(arena, &error);
+    return shape == SHAPE_STRIPE ? response_stripe_error(arena, &error) : response_error(arena, *message);
 }

@@ -10,8 +10,8 @@
 struct http_answer response_of_error(struct arena *arena, enum shape shape, int status, struct text message);
 /* A refusal of request_read. */
 struct http_answer response_of_refusal(struct arena *arena, enum shape shape, const struct refusal *refusal);
-/* What the upstream refused, told with message or, in its own shape, with what may be passed on of its body
- * (*message is then that error's). */
+/* What the upstream refused, told with what may be passed on of its body (*message is then that error's
+ * sentence), or with message. */
 struct text response_of_upstream_error(struct arena *arena, enum shape shape, int status, struct text body,
                                        struct text account_id, struct text *message);
 

@@ -26,6 +26,7 @@ static const struct pattern patterns[ROUTE_COUNT] = {
     [ROUTE_INVOICE_SEND] = {"invoice_send", TEXT("/v1/invoices/{id}/send"), true, true},
     [ROUTE_INVOICE_VOID] = {"invoice_void", TEXT("/v1/invoices/{id}/void"), true, true},
     [ROUTE_INVOICEITEMS] = {"invoiceitems", TEXT("/v1/invoiceitems"), true, true},
+    [ROUTE_OPENAPI] = {"openapi", TEXT("/openapi.json"), false, true},
 };
 
 const char *route_name(enum route route)

@@ -19,6 +19,7 @@ enum route {
     ROUTE_INVOICE_SEND,          /* POST /v1/invoices/{id}/send */
     ROUTE_INVOICE_VOID,          /* POST /v1/invoices/{id}/void */
     ROUTE_INVOICEITEMS,          /* POST /v1/invoiceitems */
+    ROUTE_OPENAPI,               /* GET /openapi.json: for everybody, without a job */
     ROUTE_COUNT
 };
 

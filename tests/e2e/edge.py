@@ -141,7 +141,7 @@ class Edge:
         with self.connect() as sock:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 sock.sendall(data)
-            return wire.read_answer(sock, data.split(b" ", 1)[0].decode("latin-1"))
+            return wire.answer_to(sock, data)
 
     def answers(self, data: bytes) -> list[int]:
         """The statuses of all answers to these bytes, until nginx closes or nothing more comes."""

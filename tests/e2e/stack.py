@@ -297,7 +297,8 @@ class Stack:
 
     def admin(self, path: str, method: str = "GET", headers: Iterable[Header] = ()) -> Answer:
         """What monitoring asks: /metrics, /livez, /readyz."""
-        return wire.exchange(self.admin_port, wire.request_bytes(method, path, headers, content_length=None))
+        request = wire.request_bytes(method, path, headers, content_length=None)
+        return wire.exchange(self.admin_port, request, described=False)
 
     def metrics(self) -> dict[str, float]:
         """Every sample of /metrics by its name and labels as they stand there."""

@@ -261,3 +261,14 @@ def test_without_the_database(start_stack) -> None:
     from waiting import wait_for
 
     wait_for("the reads", lambda: caller.get(f"invoices/{made}").status == 200)
+
+
+@pytest.mark.parametrize("stored", [b'{"a":' * 70 + b"1" + b"}" * 70, b'{"id":"\xff"}'], ids=["too deep", "no text"])
+def test_an_object_that_cannot_be_told_is_told_by_its_id(stack: Stack, caller: Caller, stored: bytes) -> None:
+    made = caller.create()["id"]
+    stack.sql("update gateway.invoices set object = %s where invoice_id = %s", stored, made)
+    alone, listed = caller.get(f"invoices/{made}"), caller.get("invoices")
+    assert alone.status == listed.status == 200, (alone, listed)
+    assert listed.json["data"] == [alone.json]
+    assert (alone.json["id"], alone.json["object"]) == (made, "invoice")
+    assert plain_get(stack, caller.tenant, f"/{made}").json["id"] == made
