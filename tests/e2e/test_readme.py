@@ -4,6 +4,7 @@ A comment before each block of the README tells what happens to it here:
 
 <!-- test: run -->        runs, in order, on a private stack; `run NAME` keeps the output
 <!-- test: answer NAME --> has the members and kinds of values that the output of `run NAME` has
+<!-- test: part NAME -->   has some of them
 <!-- test: install -->    runs on a machine of its own (tests/bare, INSTALL=1); here it is parsed
 <!-- test: syntax -->     is parsed: it takes too long, or needs what only you have
 <!-- test: text -->       is no command
@@ -53,7 +54,7 @@ def of_kind(*kinds: str) -> list[Block]:
 
 
 def test_every_command_says_how_it_is_tested() -> None:
-    kinds = {"run", "answer", "install", "syntax", "text"}
+    kinds = {"run", "answer", "part", "install", "syntax", "text"}
     unmarked = [block.line for block in BLOCKS if block.language and block.kind not in kinds]
     assert not unmarked, f"blocks without a mark begin at README.md lines {unmarked}"
     assert len(of_kind("run")) >= 4 and of_kind("install")
@@ -112,6 +113,11 @@ def shape(value: Any) -> Any:
     return type(value).__name__
 
 
+def json_lines(output: str) -> list[str]:
+    """Answers follow each other without a line's end."""
+    return output.replace("}{", "}\n{").splitlines()
+
+
 def test_commands_do_what_they_should(clone: Path) -> None:
     outputs: dict[str, str] = {}
     for block in of_kind("run"):
@@ -127,6 +133,13 @@ def test_commands_do_what_they_should(clone: Path) -> None:
         assert list(told) == list(true)
         same = ("amount", "currency", "status", "number", "description")
         assert {name: told[name] for name in same} == {name: true[name] for name in same}
+    for block in of_kind("part"):
+        told, true = json.loads(block.text), json.loads(outputs[block.name])
+        assert shape(told) == shape({name: true[name] for name in told}), f"README.md line {block.line}"
+        same = ("object", "amount_due", "auto_advance", "currency", "description", "status")
+        assert {name: told[name] for name in same} == {name: true[name] for name in same}
+    acts = [json.loads(line) for line in json_lines(outputs["acts"])]
+    assert acts[-1]["status"] == "void" and next(told for told in acts if told["object"] == "list")["data"]
 
 
 def test_statuses_are_those_of_the_program() -> None:
