@@ -151,7 +151,7 @@ BEFORE_UPSTREAM = [
     path_row("/v1/public/stripe/connect/accounts/acct_1"),
     path_row("/v1/public/stripe/connect/accounts/acct_1/invoices/"),
     path_row("/v1/public/stripe/connect/accounts//invoices"),
-    path_row("/v1/private/stripe/connect/accounts/acct_1/invoices"),
+    path_row("/v2/public/stripe/connect/accounts/acct_1/invoices"),
     method_row("PUT"),
     method_row("PATCH"),
     method_row("DELETE"),

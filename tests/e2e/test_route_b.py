@@ -209,6 +209,15 @@ def test_test_mode(stack: Stack, caller: Caller, books: Books) -> None:
     assert modes[answer.json["id"]] == "test" and modes[live["id"]] == "live"
 
 
+@pytest.mark.parametrize("path", ["customers", "customers/cus_1", "invoices/in_1/pay", "invoices/in_1/lines", "invoiceitems/ii_1", "private", ""])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_what_is_not_served_is_told_in_the_same_shape(stack: Stack, caller: Caller, method: str, path: str) -> None:
+    """Whether a worker or the web server says so: a client library reads it either way."""
+    with stack.nothing_upstream():
+        answer = stack.exchange(caller.request_bytes(method, path))
+    assert refused(answer, 404, "invalid_request_error") == "There is nothing at this address."
+
+
 # ---- keys
 
 
