@@ -340,7 +340,7 @@ valgrind: ## the unit tests and the fuzz targets' corpora under valgrind
 survival: ## no memory, no descriptors, no disk, a clock that jumps: nothing is lost (STEP=1: each allocation)
 	@tests/stack/deps.sh tests/survival/packages
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@STEP=$(or $(STEP),9) tests/pytest.sh $(BUILD) tests/survival
+	@STEP=$(or $(STEP),17) tests/pytest.sh $(BUILD) tests/survival
 
 .PHONY: fuzz fuzz-build lint coverage valgrind survival
 fuzz-build: $(FUZZ:%=$(BUILD)/fuzz/%)

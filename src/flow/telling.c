@@ -49,6 +49,7 @@ static bool tell(struct job *job, struct http_answer *http, const char *reason)
 {
     char timing[SERVER_TIMING_BYTES];
     int64_t total_us = loop_clock_us() - job->arrived_us;
+    bool told;
     CHECK(!job->answered);
     http->server_timing = server_timing(job, total_us, timing);
     http->content_type = TEXT("application/json");
@@ -58,7 +59,9 @@ static bool tell(struct job *job, struct http_answer *http, const char *reason)
     job->answered = true;
     log_answer(job, http->status, reason, total_us);
     count_answer(job, http->status, total_us);
-    return front_answer(job->gateway->front, job->conn, http);
+    told = front_answer(job->gateway->front, job->conn, http);
+    http->server_timing = TEXT_NONE; /* its room ends here */
+    return told;
 }
 
 static struct http_answer answer_of(struct job *job, const struct reason *reason, struct text message)

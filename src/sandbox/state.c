@@ -145,7 +145,7 @@ static bool run_record(struct reader *reader, struct call *call, struct store *s
 {
     char line[MOST_LINE_BYTES];
     int64_t lens[TEXTS];
-    const char *texts[TEXTS];
+    const char *texts[TEXTS] = {NULL};
     if (!take_line(reader, line))
         return false;
     if (strcmp(line, "F") == 0) {

@@ -20,7 +20,7 @@ static inline void text_add(struct text *text, const char *bytes, size_t len)
 {
     if (text->capacity - text->len < len)
         text_reserve(text, len);
-    if (len > 0 && bytes != NULL)
+    if (len > 0 && bytes != NULL && text->data != NULL)
         memcpy(text->data + text->len, bytes, len);
     text->len += len;
 }

@@ -76,7 +76,7 @@ class Kinds:
 
     def cold(self, number: int) -> Answer:
         client = f"cold-{next(self.numbers)}"
-        self.stack.ctl("client", "add", "--agency", str(self.tenant.agency), client, "--name", client)
+        self.stack.ctl("client", "add", "--agency", str(self.tenant.agency), client, "--name", client, "--member", "Jo:jo@example.com:admin")
         return self.stack.create(self.tenant, clientId=client)
 
     def _form(self, path: str, body: str, method: str = "POST") -> Answer:
