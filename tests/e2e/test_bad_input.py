@@ -63,7 +63,7 @@ def test_bad_input(target: Stack, victim: Tenant, processes: list[int], case: Ba
     assert "X-Injected" not in answer.headers
     assert set(answer.headers) <= {
         *("Server", "Date", "Content-Type", "Content-Length", "Connection"),
-        *("Request-Id", "Allow", "Retry-After"),
+        *("Request-Id", "Server-Timing", "Allow", "Retry-After"),
     }
 
 
