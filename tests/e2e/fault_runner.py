@@ -58,10 +58,14 @@ class Watch:
         return despite_refusal(lambda: self.stack.sandbox.control("GET", path))
 
     def _look(self) -> None:
+        """While it asks how many are new, more come: who asked for too few asks for all that are remembered."""
         fresh = self._total() - self._seen
-        answer = self._control(f"calls?limit={min(fresh + 50, 10000)}") if fresh else None
-        if answer:
+        for limit in (fresh + 200, 10000) if fresh else ():
+            answer = self._control(f"calls?limit={limit}")
             new = answer["total"] - self._seen
+            if new <= len(answer["data"]):
+                break
+        if fresh:
             self.calls += answer["data"][max(0, len(answer["data"]) - new) :]
             self.missed += max(0, new - len(answer["data"]))
             self._seen = answer["total"]
