@@ -343,7 +343,7 @@ def invoices_called(stack: Stack, tenant: Tenant) -> int:
 
 def test_an_address_with_too_many_at_once(stack: Stack, tenant: Tenant, books: Books) -> None:
     with Edge([worker_socket(stack)], waiting="3") as edge:
-        books.told(edge.exchange(good(stack, tenant)))  # its customer and product are known from here on
+        books.told(stack.exchange(good(stack, tenant)))  # its customer and product are known from here on
         with stack.sandbox.faulty("hang_before", step="invoice", account=tenant.account):
             waiting = [wire.Pending(edge.plain_port, good(stack, tenant)) for _ in range(3)]
             wait_for("three to wait", lambda: invoices_called(stack, tenant) >= 4)
