@@ -154,4 +154,112 @@ begin
 end
 $$;
 
+-- Re-creates the intent of a request that a failover lost, from what its worker still knows. Its client may have asked again
+-- meanwhile: a key that belongs to another request now is not this one's any more. Then nobody holds it, and whoever takes
+-- it over compensates it, as a request without a key whose client has left.
+create or replace function gateway.restore_request(
+    p_worker bigint, p_request_id uuid, p_fence integer, p_agency_id bigint, p_mode text, p_route text,
+    p_account_id text, p_client_id text, p_product_id text, p_collection_method text, p_days_until_due integer,
+    p_idempotency_key text, p_fingerprint bytea, p_version text, p_generation integer, p_customer_id text,
+    p_price_id text, p_amount_minor bigint, p_currency text, p_form bytea, p_invoice_id text)
+    returns table (ord integer, verdict text)
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_upstream integer;
+    v_recipe   smallint;
+    v_is_taken boolean;
+begin
+    select exists (select
+                     from gateway.idempotency_keys
+                    where (agency_id, account_id, mode, route, idempotency_key)
+                        = (p_agency_id, p_account_id, p_mode, p_route, p_idempotency_key)
+                      and request_id <> p_request_id)
+      into v_is_taken;
+    select case p_mode when 'live' then live_upstream else test_upstream end, recipe
+      into strict v_upstream, v_recipe
+      from gateway.workers where worker_id = p_worker;
+    insert into gateway.invoice_requests (
+           request_id, agency_id, route, mode, upstream_id, account_id, client_id, product_id, collection_method,
+           days_until_due, idempotency_key, fingerprint, created_at, recipe, upstream_version, generation,
+           customer_id, price_id, amount_minor, currency, form, invoice_id, planned_at, state)
+    values (p_request_id, p_agency_id, p_route, p_mode, v_upstream, p_account_id, p_client_id, p_product_id,
+            p_collection_method, p_days_until_due, case when not v_is_taken then p_idempotency_key end,
+            p_fingerprint, gateway.uuid_time(p_request_id),
+            v_recipe, p_version, p_generation, p_customer_id, p_price_id, p_amount_minor,
+            p_currency, p_form, p_invoice_id, now(), 'open')
+        on conflict do nothing;
+    if found then
+        insert into gateway.work (request_id, worker_id, fence)
+        values (p_request_id, case when v_is_taken then 0 else p_worker end, p_fence)
+            on conflict do nothing;
+        insert into gateway.idempotency_keys (agency_id, account_id, mode, route, idempotency_key, fingerprint,
+                                              request_id)
+        select p_agency_id, p_account_id, p_mode, p_route, p_idempotency_key, p_fingerprint, p_request_id
+         where p_idempotency_key is not null and not v_is_taken
+            on conflict do nothing;
+        insert into gateway.events (subject_id, agency_id, worker_id, what, why)
+        values (p_request_id, p_agency_id, p_worker, 'restored', 'the database had lost it');
+    end if;
+    return query select 1, case when v_is_taken then 'stale' else 'go' end;
+end
+$$;
+
+-- An operator's word on a request that the gateway could not settle itself. created needs the invoice's id.
+-- Only the owner's side may call it: invoicegatectl settle. Of an invoice that stands the key's next call hears by a 504:
+-- every other error says that there is none.
+create or replace function gateway.settle_request(p_request_id uuid, p_state text, p_invoice_id text, p_by text, p_why text)
+    returns boolean
+    language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_request gateway.invoice_requests;
+    v_words   text;
+begin
+    if p_state not in ('created', 'failed') or (p_state = 'created') <> (p_invoice_id is not null)
+       or coalesce(p_by, '') = '' or coalesce(p_why, '') = '' then
+        raise exception 'settle needs created with an invoice id, or failed without one, and who and why';
+    end if;
+    delete from gateway.work where request_id = p_request_id;
+    if not found then
+        return false;
+    end if;
+    update gateway.invoice_requests
+       set state = p_state, reason = 'settled', detail = p_why, invoice_id = coalesce(p_invoice_id, invoice_id),
+           finished_at = now()
+     where request_id = p_request_id and state in ('open', 'unresolved')
+    returning * into v_request;
+    insert into gateway.invoices (agency_id, account_id, mode, upstream_id, invoice_id, request_id, client_id,
+                                  customer_id, amount_minor, currency, created_at, refreshed_at)
+    select v_request.agency_id, v_request.account_id, v_request.mode, v_request.upstream_id, p_invoice_id,
+           p_request_id, v_request.client_id, v_request.customer_id, v_request.amount_minor, v_request.currency,
+           now(), now()
+     where p_state = 'created'
+        on conflict do nothing;
+    -- As failed the client's key is free again. What stands must not be made a second time: as created it stays bound.
+    v_words := 'The outcome of this request was settled by an operator: invoice ' || p_invoice_id || ' stands.';
+    update gateway.idempotency_keys
+       set ended_at = now(), http_status = 504,
+           answer = convert_to(case v_request.route
+                               when 'account_invoices' then json_build_object('error', v_words)
+                               else json_build_object('error', json_build_object('type', 'api_error', 'message', v_words))
+                               end::text, 'UTF8')
+     where p_state = 'created' and request_id = p_request_id
+       and (agency_id, account_id, mode, route, idempotency_key)
+         = (v_request.agency_id, v_request.account_id, v_request.mode, v_request.route, v_request.idempotency_key);
+    delete from gateway.idempotency_keys
+     where p_state = 'failed' and request_id = p_request_id
+       and (agency_id, account_id, mode, route, idempotency_key)
+         = (v_request.agency_id, v_request.account_id, v_request.mode, v_request.route, v_request.idempotency_key);
+    insert into gateway.events (subject_id, agency_id, what, why)
+    values (p_request_id, v_request.agency_id, 'settled_' || p_state, p_by || ': ' || p_why);
+    insert into gateway.tallies (request_id, begun_at, agency_id, amount_minor, account_id, mode, currency, state, reason)
+    select request_id, created_at, agency_id, coalesce(amount_minor, 0), account_id, mode, coalesce(currency, ''), p_state,
+           case p_state when 'created' then '' else 'settled' end
+      from gateway.invoice_requests
+     where request_id = v_request.request_id and gateway.makes_invoice(route);
+    return true;
+end
+$$;
+
 reset role;

@@ -23,6 +23,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections import deque
 from pathlib import Path
 from typing import Any, Iterable, Iterator
 
@@ -42,17 +43,20 @@ REPORTS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|SUMMARY: |: cannot be:
 _numbers = itertools.count(1)
 
 
+_last_ports: deque[int] = deque(maxlen=50)
+
+
 def free_port() -> int:
-    """Below the range from which the kernel takes ports by itself; processes that start together look in ranges of their own."""
+    """Below the range from which the kernel takes ports by itself; processes that start together look in ranges of their own,
+    and none gets a port that it was given a moment ago."""
     first = 20000 + os.getpid() % 100 * 100
     for _ in range(1000):
         port = random.randrange(first, first + 100)
-        with socket.socket() as sock:
-            try:
-                sock.bind(("127.0.0.1", port))
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            if port not in _last_ports:
+                _last_ports.append(port)
                 return port
-            except OSError:
-                continue
     raise AssertionError("no free port")
 
 

@@ -154,6 +154,21 @@ def test_rule_15_what_a_failover_lost_is_written_again(
 LOST_DECISIONS = {"advance": (True, None), "delete": (False, {"fault": "wrong_amount", "step": "lines"})}
 
 
+def test_rule_15_a_lost_request_gives_way_to_whom_its_key_serves_now(stack: Stack, tenant: Tenant, books: Books) -> None:
+    """The client has asked again meanwhile, and the database knew nothing of the first call: the second one's invoice is the
+    key's, and the first one's does not stand."""
+    with stack.sandbox.faulty("hang", step="lines", account=tenant.account, count=1):
+        pending, request_id = rules.send_and_wait(stack, tenant, "lines", key="a key")
+        lose(stack, request_id)
+        again = books.told(stack.create(tenant, idempotency_key="a key"), "a key")
+    assert again.status == 200 and not again.replayed
+    assert books.told(pending.answer(), "a key").status == 504
+    assert rules.settle(stack, request_id)["state"] == "failed"
+    assert [invoice["id"] for invoice in rules.standing(stack, tenant)] == [again.json["id"]]
+    assert books.assert_balanced().created == 1
+    assert stack.create(tenant, idempotency_key="a key").json["id"] == again.json["id"]
+
+
 @pytest.mark.parametrize("name", LOST_DECISIONS)
 def test_rule_15_a_lost_request_is_written_again_before_a_decision(stack: Stack, name: str) -> None:
     """The same when the next thing to be written is not the end, but that the draft shall advance, or be deleted: it does

@@ -65,6 +65,21 @@ def test_a_life(stack: Stack, caller: Caller, books: Books) -> None:
     assert books.assert_balanced().created == 1
 
 
+def test_an_invoice_does_not_come_back_from_its_end(stack: Stack, caller: Caller, books: Books) -> None:
+    """The answer to a finalize is late: meanwhile the invoice was voided, and so it stays in the books."""
+    path = ready_for(caller, "finalize")
+    invoice = path.split("/")[1]
+    with stack.sandbox.faulty("delay", step="finalize", account=caller.tenant.account, delay_ms=700, count=1):
+        pending = stack.send(caller.post_bytes(path))
+        open_upstream = lambda: stack.sandbox.ledger(caller.tenant.account)["invoices"][0]["status"] == "open"  # noqa: E731
+        wait_for("the upstream to finalize", open_upstream)
+        assert caller.post(f"invoices/{invoice}/void").json["status"] == "void"
+    assert pending.answer().status in (200, 504)
+    books.settle()
+    assert audited(stack, invoice)["status"] == "void"
+    assert caller.get(f"invoices/{invoice}").json["status"] == "void"
+
+
 def test_an_invoice_of_the_other_door(stack: Stack, caller: Caller, books: Books) -> None:
     made = books.told(stack.create(caller.tenant)).json
     finalized = caller.post(f"invoices/{made['id']}/finalize")
