@@ -318,7 +318,8 @@ begin
                currency = excluded.currency, refreshed_at = excluded.refreshed_at,
                object = coalesce(excluded.object, v.object)
          -- What an act says that others overtook on its way: an invoice does not come back from its end.
-         where not (v.status in ('void', 'paid', 'uncollectible') and excluded.status in ('draft', 'open'))
+         where coalesce(v.status, '') not in ('void', 'paid', 'uncollectible')
+            or coalesce(excluded.status, '') not in ('draft', 'open')
     ), history as (
         insert into gateway.events (subject_id, agency_id, worker_id, what, why)
         select e.request_id, e.agency_id, p_worker,
