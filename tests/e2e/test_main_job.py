@@ -35,7 +35,7 @@ def called(stack: Stack, tenant: Tenant, step: str) -> Callable[[], bool]:
 
 
 def events(stack: Stack, request_id: str) -> list[str]:
-    rows = stack.audit("select what from audit.events where request_id = %s order by event_id", request_id)
+    rows = stack.audit("select what from audit.events where request_id = %s order by at, event_id", request_id)
     return [row["what"] for row in rows]
 
 
