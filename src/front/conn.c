@@ -25,6 +25,7 @@ struct conn {
     bool
         handing_over; /* inside the request callback, which may look at the request even after answering it */
     bool answered;    /* written, but not yet finished */
+    bool broken;      /* the peer did not take all of it */
 };
 
 struct front {
@@ -103,11 +104,13 @@ static void conn_close(struct conn *conn)
     listen_again(front);
 }
 
-/* Behind an answer: frees the request and waits for the next one. */
+/* Behind an answer: frees the request and waits for the next one. FCGX_Finish_r would ask the input, which
+ * has gone already. */
 static void conn_finish(struct conn *conn)
 {
-    FCGX_Finish_r(&conn->fcgi);
+    FCGX_Free(&conn->fcgi, conn->broken || !conn->fcgi.keepConnection);
     conn->answered = false;
+    conn->broken = false;
     if (conn->fcgi.ipcFd < 0) /* the peer left, or did not want the connection kept */
         conn_close(conn);
     else
@@ -185,6 +188,7 @@ bool front_answer(struct front *front, struct ref ref, const struct http_answer 
     conn->ref = REF_NONE;
     written = !has_left(conn) && conn_write(&conn->fcgi, answer);
     conn->answered = true;
+    conn->broken = !written;
     if (!conn->handing_over)
         conn_finish(conn);
     return written;

@@ -75,21 +75,22 @@ static bool read_away(FCGX_Stream *in)
     return any;
 }
 
-bool conn_read(const FCGX_Request *fcgi, char *room, size_t max_bytes, struct http_request *http)
+bool conn_read(FCGX_Request *fcgi, char *room, size_t max_bytes, struct http_request *http)
 {
     int64_t announced_bytes;
     int length;
+    bool good;
 
     CHECK(max_bytes <= INT_MAX);
     *http = (struct http_request){0};
     announced_bytes = take_parameters(http, fcgi->envp);
     length = FCGX_GetStr(room, (int)max_bytes, fcgi->in);
     http->body_too_large = read_away(fcgi->in);
-    if (FCGX_GetError(fcgi->in) != 0)
-        return false;
+    good = FCGX_GetError(fcgi->in) == 0;
+    FCGX_FreeStream(&fcgi->in); /* 8 KB that would wait with the request */
     http->body = http->body_too_large ? TEXT("") : (struct text){room, (size_t)length};
     http->body_cut = !http->body_too_large && length < announced_bytes;
-    return true;
+    return good;
 }
 
 /* ---- writing: errors stay in the stream until the end */

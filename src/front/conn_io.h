@@ -6,13 +6,13 @@
 
 #include "front/conn.h"
 
-/* Reads what FCGX_Accept_r left: parameters and the whole input. The body goes to room, of max_bytes; views
- * into it and into the parameters end with FCGX_Finish_r. False when the input broke off or was malformed:
- * the connection is of no more use. */
-MUST_CHECK bool conn_read(const FCGX_Request *fcgi, char *room, size_t max_bytes, struct http_request *http);
+/* Reads what FCGX_Accept_r left: parameters and the whole input, whose stream ends here. The body goes to
+ * room, of max_bytes; views into it and into the parameters end with FCGX_Free. False when the input broke
+ * off or was malformed: the connection is of no more use. */
+MUST_CHECK bool conn_read(FCGX_Request *fcgi, char *room, size_t max_bytes, struct http_request *http);
 
-/* Writes the whole answer and the end of the request; FCGX_Finish_r must follow. False when the peer did not
- * take it. */
+/* Writes the whole answer and the end of the request; FCGX_Free must follow. False when the peer did not take
+ * it. */
 MUST_CHECK bool conn_write(const FCGX_Request *fcgi, const struct http_answer *answer);
 
 #endif

@@ -7,7 +7,6 @@
 #include <time.h>
 
 #define BODY_FIRST_BYTES 4096
-#define BODY_KEPT_BYTES 65536
 #define URL_MAX_BYTES 2048
 #define RETRY_AFTER_MAX_S 60 /* longer, and what is in doubt would stay so after the upstream is back */
 
@@ -115,7 +114,7 @@ static bool set_common(CURL *easy, struct transfer *transfer, const struct upstr
            SET(CONNECTTIMEOUT_MS, settings->connect_timeout_ms) &&
            SET(TIMEOUT_MS, settings->call_timeout_ms) && SET(SSL_VERIFYPEER, 1L) && SET(SSL_VERIFYHOST, 2L) &&
            (!settings->ca_file || SET(CAINFO, settings->ca_file)) && SET(USERAGENT, "invoicegate/1") &&
-           SET(TCP_KEEPALIVE, 1L) && SET(BUFFERSIZE, 16384L) && SET(PIPEWAIT, secure ? 1L : 0L) &&
+           SET(TCP_KEEPALIVE, 1L) && SET(BUFFERSIZE, 8192L) && SET(PIPEWAIT, secure ? 1L : 0L) &&
            SET(HTTP_VERSION, (long)(secure ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 }
 
@@ -145,8 +144,6 @@ void transfer_free(struct transfer *transfer)
 
 void transfer_rest(struct transfer *transfer)
 {
-    if (transfer->body_room_bytes <= BODY_KEPT_BYTES)
-        return;
     free(transfer->body);
     transfer->body = NULL;
     transfer->body_room_bytes = 0;

@@ -34,7 +34,7 @@ struct transfer {
 /* A handle with everything that is the same for every call. NULL when memory is out or libcurl refuses. */
 MUST_CHECK struct transfer *transfer_new(const struct upstream_settings *settings);
 void transfer_free(struct transfer *transfer);
-/* Before it rests: a rare huge answer must not cost memory for ever. */
+/* Before it rests, or waits for the next answer: neither shall cost the last one's memory. */
 void transfer_rest(struct transfer *transfer);
 
 struct transfer_target {
