@@ -1,5 +1,6 @@
 #include "flow/act.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -18,6 +19,17 @@ enum act act_of_route(enum route route)
         [ROUTE_INVOICEITEMS] = ACT_INVOICEITEM,
     };
     return acts[route];
+}
+
+void act_mark(struct request *request, struct arena *arena, const char *request_id)
+{
+    struct text form = request->form, marked;
+    if (request->route != ROUTE_INVOICE_UPDATE || request->body.status)
+        return;
+    marked = arena_printf(arena, "%.*s%smetadata[" METADATA_ACT "]=%s", (int)form.length, form.at,
+                          form.length > 0 ? "&" : "", request_id);
+    if (marked.at)
+        request->form = marked;
 }
 
 void act_begin(struct job *job)
@@ -51,7 +63,7 @@ static bool is_about_it(const struct job *job, struct object object)
 }
 
 /* What an earlier attempt may have done is perhaps why this one is refused ("already finalized"): one look
- * tells. Of an update no look can tell. */
+ * tells. */
 static void refused_in_doubt(struct job *job, struct decision decision, const struct reply *reply,
                              struct object object)
 {
@@ -59,27 +71,72 @@ static void refused_in_doubt(struct job *job, struct decision decision, const st
     lookup_after_refusal(job, ABSENT_AS_SAID);
 }
 
+/* The draft was deleted by somebody else. */
+static bool says_gone(const struct job *job, struct decision decision, const struct reply *reply,
+                      struct object object)
+{
+    return decision.outcome == OUTCOME_REFUSED && job->plan.act != ACT_INVOICEITEM &&
+           invoice_is_gone(reply, object);
+}
+
 void act_done(struct job *job, struct decision decision, const struct reply *reply, struct object object)
 {
     bool done = decision.outcome == OUTCOME_OK;
+    job->gone = says_gone(job, decision, reply, object);
     if (done && is_about_it(job, object))
         adopt(job, reply, object);
     else if (done || decision.look_up)
         lookup_begin(job, STEP_ACT);
-    else if (job->invoice_doubted && job->plan.act != ACT_UPDATE)
+    else if (job->invoice_doubted && !job->gone)
         refused_in_doubt(job, decision, reply, object);
     else
         ending_upstream_failed(job, decision, reply, object);
 }
 
-/* Whether the invoice looks as if the act was done. Of an update its status cannot tell: what is there
- * counts. */
-static bool shows(enum act act, struct object invoice)
+enum sight { SHOWS_DONE, SHOWS_UNDONE, SHOWS_NEITHER };
+
+/* Marks are request ids, which begin with their time: a later update has written over what this one left. */
+static enum sight sight_of_mark(struct text mark, struct text ours)
+{
+    if (text_is(mark, ours))
+        return SHOWS_DONE;
+    return mark.length == ours.length && memcmp(mark.at, ours.at, ours.length) > 0 ? SHOWS_NEITHER
+                                                                                   : SHOWS_UNDONE;
+}
+
+/* What the invoice itself tells of the act. That it is no draft proves that it is finalized, not that it was
+ * sent. */
+static enum sight sight_of(const struct job *job, struct object invoice)
 {
     struct text status = object_text(invoice, "status");
-    if (act == ACT_VOID)
-        return text_is(status, TEXT("void"));
-    return act == ACT_UPDATE || !text_is(status, TEXT("draft"));
+    bool is_draft = text_is(status, TEXT("draft"));
+    switch (job->plan.act) {
+    case ACT_UPDATE:
+        return sight_of_mark(object_text(invoice, "metadata." METADATA_ACT), text_from(job->request_text));
+    case ACT_SEND:
+        return is_draft ? SHOWS_UNDONE : SHOWS_NEITHER;
+    case ACT_VOID:
+        return text_is(status, TEXT("void")) ? SHOWS_DONE : SHOWS_UNDONE;
+    default:
+        return is_draft ? SHOWS_UNDONE : SHOWS_DONE;
+    }
+}
+
+static void look_at_invoice(struct job *job, const struct reply *reply, struct object invoice)
+{
+    enum sight sight = sight_of(job, invoice);
+    if (sight == SHOWS_UNDONE) {
+        lookup_absent(job);
+        return;
+    }
+    LOG(LOG_WARNING,
+        sight == SHOWS_DONE ? "an act is told by what its invoice shows"
+                            : "an invoice does not show whether an act was done",
+        LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("invoice_id", job->plan.invoice_id));
+    if (sight == SHOWS_DONE)
+        adopt(job, reply, invoice);
+    else
+        ending_unsure(job);
 }
 
 static struct object item_of(const struct job *job, struct object list)
@@ -111,16 +168,14 @@ void act_looked_up(struct job *job, struct decision decision, const struct reply
 {
     bool is_list = job->plan.act == ACT_INVOICEITEM;
     bool gone = decision.outcome == OUTCOME_REFUSED && reply->status == 404;
+    job->gone = gone && invoice_is_gone(reply, object);
     if (!gone && (decision.outcome != OUTCOME_OK || !(is_list || is_about_it(job, object)))) {
         step_retry(job, reply->retry_after_s);
     } else if (is_list) {
         look_at_items(job, object);
-    } else if (!gone && shows(job->plan.act, object)) {
-        LOG(LOG_WARNING, "an act is told by what its invoice shows",
-            LOG_TEXT("request_id", text_from(job->request_text)),
-            LOG_TEXT("invoice_id", job->plan.invoice_id));
-        adopt(job, reply, object);
-    } else {
+    } else if (gone) {
         lookup_absent(job);
+    } else {
+        look_at_invoice(job, reply, object);
     }
 }

@@ -43,7 +43,7 @@ static void finish(struct job *job, struct text state)
         .detail = job->ending.message,
         .http_status = job->ending.status,
         .invoice_id = made || job->has_invoice_facts ? job->plan.invoice_id : TEXT_NONE,
-        .status = deleted ? TEXT("deleted") : job->status,
+        .status = deleted || job->gone ? TEXT("deleted") : job->status,
         .number = job->number,
         .amount_minor = deleted || !job->has_invoice_facts ? STORE_NULL64 : job->total_minor,
         .currency = job->plan.currency,
@@ -105,6 +105,13 @@ static void set_ending(struct job *job, const char *word)
 void ending_fail(struct job *job, const char *reason)
 {
     set_ending(job, reason);
+    fail(job);
+}
+
+void ending_unsure(struct job *job)
+{
+    set_ending(job, "act_unsure");
+    job->ending.pin = true;
     fail(job);
 }
 

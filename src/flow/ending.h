@@ -10,6 +10,8 @@
 void ending_created(struct job *job);
 /* We or circumstances gave up. A draft that stands is deleted first. reason is a word of flow/reasons. */
 void ending_fail(struct job *job, const char *reason);
+/* Nobody can tell whether the act was done: its key answers so for good, lest a second try does it twice. */
+void ending_unsure(struct job *job);
 /* The same before anything was called: we stay away from the upstream for so long. */
 void ending_shed(struct job *job, const char *reason, int64_t wait_ms);
 /* A rule that needed the upstream's data refuses it; nothing was forwarded. */

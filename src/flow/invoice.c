@@ -30,6 +30,7 @@ void invoice_start(struct job *job)
 {
     const struct request *request = &job->request;
     struct store_begin *in = &job->task.in.begin;
+    act_mark(&job->request, &job->arena, job->request_text);
     *in = (struct store_begin){
         .route = text_from(route_name(request->route)),
         .account_id = request->account_id,

@@ -24,6 +24,8 @@ void invoice_has_lines(struct job *job, const struct reply *reply, struct object
  * but not that the invoice stands. */
 void invoice_keep(struct job *job, const struct reply *reply, struct object object);
 /* Its id alone. */
+/* The upstream says that there is no such invoice (any more). */
+bool invoice_is_gone(const struct reply *reply, struct object error);
 void invoice_keep_id(struct job *job, struct object object);
 /* The body of the documented 200. */
 void invoice_write_answer(struct job *job, struct object object);

@@ -18,6 +18,14 @@ static int64_t created_of(struct object object)
     return sound ? created_s : (int64_t)time(NULL);
 }
 
+bool invoice_is_gone(const struct reply *reply, struct object error)
+{
+    struct text param = object_text(error, "error.param");
+    bool about_it = !param.at || text_is(param, TEXT("id")) || text_is(param, TEXT("invoice"));
+    return reply->status == 404 && about_it &&
+           text_is(object_text(error, "error.code"), TEXT("resource_missing"));
+}
+
 void invoice_keep_id(struct job *job, struct object object)
 {
     struct text id = arena_copy(&job->arena, object_text(object, "id"));

@@ -125,6 +125,7 @@ struct job {
     int64_t total_minor;
     int64_t created_s;
     bool has_invoice_facts;
+    bool gone;          /* an act: the upstream says that its draft was deleted */
     struct text answer; /* the body of a 200 */
     struct ending ending;
     int64_t seen_us;         /* a read: when PostgreSQL had last seen the invoice */

@@ -61,6 +61,7 @@ void read_start(struct job *job)
         .account_id = request->account_id,
         .refused = request->body.status != 0,
         .invoice_id = request->invoice_id,
+        .version = request->api_version,
         .limit = query->limit,
         .customer_id = query->customer_id,
         .status = query->status,
@@ -156,10 +157,26 @@ static void found(struct job *job, const struct store_answer *answer)
         tell_snapshot(job);
 }
 
+static void keep_in_books(struct job *job, struct text status)
+{
+    job->task.in.refresh = (struct store_refresh){.agency_id = job->plan.agency_id,
+                                                  .account_id = job->plan.account_id,
+                                                  .mode = text_from(mode_name(job->plan.mode)),
+                                                  .invoice_id = job->plan.invoice_id,
+                                                  .seen_us = job->seen_us,
+                                                  .status = status,
+                                                  .number = job->number,
+                                                  .amount_minor = job->total_minor,
+                                                  .currency = job->plan.currency,
+                                                  .object = job->invoice_object,
+                                                  .version = job->plan.upstream_version};
+    job_set_state(job, JOB_KEEPING);
+    job_submit(job, STORE_REFRESH);
+}
+
 /* As the upstream shows it now. */
 static void keep(struct job *job, const struct reply *reply, struct object object)
 {
-    struct store_refresh *in = &job->task.in.refresh;
     struct store_invoice invoice;
     invoice_keep(job, reply, object);
     invoice = (struct store_invoice){.invoice_id = job->plan.invoice_id,
@@ -176,25 +193,26 @@ static void keep(struct job *job, const struct reply *reply, struct object objec
     }
     arena_reset(&job->gateway->scratch); /* what object was read into: body_of() needs it */
     job->answer = body_of(job, &invoice);
-    *in = (struct store_refresh){.agency_id = job->plan.agency_id,
-                                 .account_id = job->plan.account_id,
-                                 .mode = text_from(mode_name(job->plan.mode)),
-                                 .invoice_id = job->plan.invoice_id,
-                                 .seen_us = job->seen_us,
-                                 .status = job->status,
-                                 .number = job->number,
-                                 .amount_minor = job->total_minor,
-                                 .currency = job->plan.currency,
-                                 .object = job->invoice_object};
-    job_set_state(job, JOB_KEEPING);
-    job_submit(job, STORE_REFRESH);
+    keep_in_books(job, job->status);
+}
+
+/* Somebody else deleted the draft: the books say so before anybody is told. */
+static void forget(struct job *job)
+{
+    job->gone = true;
+    job->number = TEXT_NONE;
+    job->total_minor = STORE_NULL64;
+    job->plan.currency = TEXT_NONE;
+    keep_in_books(job, TEXT("deleted"));
 }
 
 void read_called(struct job *job, struct decision decision, const struct reply *reply, struct object object)
 {
     bool about_it =
         decision.outcome == OUTCOME_OK && text_is(object_text(object, "id"), job->plan.invoice_id);
-    if (decision.outcome == OUTCOME_REFUSED && reply->status == 404)
+    if (decision.outcome == OUTCOME_REFUSED && invoice_is_gone(reply, object))
+        forget(job);
+    else if (decision.outcome == OUTCOME_REFUSED && reply->status == 404)
         refuse_and_end(job, reason_of("invoice_unknown"));
     else if (about_it && job->request.query.expand.at)
         tell_and_end(job, response_stripe_object(&job->arena, reply->body));
@@ -209,7 +227,9 @@ void read_stored(struct job *job, const struct store_answer *answer)
     const struct reason *reason = answer->reason.at ? reason_find(answer->reason) : NULL;
     if (answer->agency_id > 0)
         job->plan.agency_id = answer->agency_id;
-    if (job->state == JOB_KEEPING) {
+    if (job->state == JOB_KEEPING && job->gone) {
+        refuse_and_end(job, reason_of("invoice_unknown"));
+    } else if (job->state == JOB_KEEPING) {
         tell_and_end(job, job->answer);
     } else if (answer->verdict == STORE_UNAUTHORIZED && admission_slows(job)) {
         return;

@@ -16,6 +16,7 @@ static const struct reason reasons[] = {
     {"no_default_account", 400, 0, "The agency has no default account: name the account in the request."},
     {"account_unknown", 404, 0, "The account in the path is not known to this agency."},
     {"invoice_unknown", 404, 0, "No such invoice: it is not one that this gateway made for this account."},
+    {"customer_unknown", 404, 0, "No such customer: it is not one that this agency may use."},
     {"client_unknown", 404, 0, "data.clientId names no client of this agency."},
     {"product_unknown", 404, 0, "data.productId names no product of this account."},
     {"no_admin_member", 400, 0, "The client has no admin member. Assign one, then send the request again."},
@@ -43,7 +44,7 @@ static const struct reason reasons[] = {
     {"client_left", 503, 1, "The client left before an invoice was made."},
     {"compensated", 504, 0,
      "The answer came too late for a request without Idempotency-Key: its draft was deleted."},
-    {"stood_already", 504, 0,
+    {"stood_already", 504, NOT_AGAIN,
      "The invoice differs from the request and could not be deleted any more. It stands."},
     {"overloaded", 503, 1, "The gateway is at its limit of open requests. Try again in a moment."},
     {"database_away", 503, 1,
@@ -57,9 +58,11 @@ static const struct reason reasons[] = {
      "Idempotency-Key is safe."},
     {"unresolved_keyless", 504, 0,
      "No answer before the deadline. The request had no Idempotency-Key: no invoice will stand."},
-    {"unresolved_act", 504, 0,
+    {"unresolved_act", 504, NOT_AGAIN,
      "No answer before the deadline. The outcome is being settled: look at the invoice before trying again."},
     {"act_not_done", 502, 0, "The payment provider lost the request. Nothing was changed."},
+    {"act_unsure", 504, NOT_AGAIN,
+     "It is not known whether this was done. Look at the invoice before trying again."},
 };
 
 const struct reason *reason_find(struct text word)

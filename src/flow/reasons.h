@@ -4,10 +4,12 @@
 
 #include "base/text.h"
 
+#define NOT_AGAIN (-1)
+
 struct reason {
     const char *word; /* as in audit.requests.reason */
     int status;
-    int retry_after_s; /* 0: no header */
+    int retry_after_s; /* 0: no header; NOT_AGAIN: no program should send it again by itself */
     const char *message;
 };
 

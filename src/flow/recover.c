@@ -74,16 +74,23 @@ static void abandon(struct job *job)
     }
 }
 
+/* A look for what may have shown up after all: it takes the request from nobody. */
+static bool is_sweep(const struct store_taken *taken)
+{
+    return text_is(taken->doing, TEXT("sweep"));
+}
+
 /* A take that was run again tells what this worker holds already, too. Its begin may still be on its way
  * (fence 0). A request may also come back to a worker that has not noticed yet that it was overtaken. */
 static bool is_held(struct gateway *gateway, const struct store_taken *taken)
 {
     bool held = false;
+    bool sweeps = is_sweep(taken);
     for (uint32_t i = 0; i < gateway->jobs.capacity; i++) {
         struct job *job = gateway->jobs.slots[i].thing;
         if (!job || memcmp(job->request_id, taken->request_id, UUID_BYTES) != 0)
             continue;
-        if (job->fence == taken->fence || (job->fence == 0 && taken->fence == 1))
+        if (sweeps || job->fence == taken->fence || (job->fence == 0 && taken->fence == 1))
             held = true;
         else
             abandon(job);
@@ -121,7 +128,7 @@ static void doubt_everything(struct job *job)
 static void resume(struct job *job, const struct store_taken *taken)
 {
     bool has_invoice = job->plan.invoice_id.at != NULL;
-    if (text_is(taken->doing, TEXT("sweep"))) {
+    if (is_sweep(taken)) {
         job->is_sweep = true;
         lookup_begin(job, STEP_INVOICE);
     } else if (has_invoice && text_is(taken->doing, TEXT("delete"))) {

@@ -64,10 +64,18 @@ static bool tell(struct job *job, struct http_answer *http, const char *reason)
     return told;
 }
 
+/* Whether and when it is worth another try. A program must not repeat by itself what may have been done. */
+static void advise(struct http_answer *http, const struct reason *reason)
+{
+    http->retry_after_s = reason->retry_after_s == NOT_AGAIN ? 0 : reason->retry_after_s;
+    if (reason->retry_after_s == NOT_AGAIN && http->should_retry)
+        http->should_retry = "false";
+}
+
 static struct http_answer answer_of(struct job *job, const struct reason *reason, struct text message)
 {
     struct http_answer http = response_of_error(&job->arena, job->request.shape, reason->status, message);
-    http.retry_after_s = reason->retry_after_s;
+    advise(&http, reason);
     return http;
 }
 
@@ -140,7 +148,9 @@ bool tell_ending(struct job *job)
         return false;
     if (reason) {
         http = response_of_error(&job->arena, job->request.shape, job->ending.status, job->ending.message);
-        http.retry_after_s = job->ending.retry_after_s ? job->ending.retry_after_s : reason->retry_after_s;
+        advise(&http, reason);
+        if (job->ending.retry_after_s)
+            http.retry_after_s = job->ending.retry_after_s;
         if (job->ending.body.at)
             http.body = job->ending.body;
     }

@@ -53,13 +53,14 @@ const struct statement_text statements[STATEMENT_COUNT] = {
          "       route, convert_from(form, 'UTF8')"
          "  from gateway.take_over($1, $2, $3, $4)",
          4},
-    [STORE_READ] = {"read", "select * from gateway.read_invoice($1, $2, $3, $4, $5, $6)", 6},
+    [STORE_READ] = {"read", "select * from gateway.read_invoice($1, $2, $3, $4, $5, $6, $7)", 7},
     [STORE_LIST] = {"list",
                     "select * from gateway.list_invoices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
                     12},
     [STORE_REFRESH] = {"refresh",
-                       "select * from gateway.refresh_invoice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-                       11},
+                       "select * from gateway.refresh_invoice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+                       "                                      $12)",
+                       12},
     [STORE_USED] = {"used", "select ord, verdict from gateway.keys_used($1, $2)", 2},
     [STORE_COUNT] = {"count", "select unresolved, oldest_s from gateway.count_unresolved()", 0},
     [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9},
@@ -161,6 +162,11 @@ static void withdraw_params(struct params *params, const struct store_task *task
     params_int4(params, task->in.withdraw.fence);
 }
 
+static void version_param(struct params *params, const struct statement_context *context, struct text version)
+{
+    params_text(params, version.at ? version : context->upstream_version);
+}
+
 static void restore_params(struct params *params, const struct statement_context *context,
                            const struct store_restore *in)
 {
@@ -176,7 +182,7 @@ static void restore_params(struct params *params, const struct statement_context
     params_int4(params, in->days_until_due);
     params_text(params, in->idempotency_key);
     params_text(params, (struct text){(const char *)in->fingerprint, DIGEST_BYTES});
-    params_text(params, in->upstream_version.at ? in->upstream_version : context->upstream_version);
+    version_param(params, context, in->upstream_version);
     params_int4(params, in->generation);
     params_text(params, in->customer_id);
     params_text(params, in->price_id);
@@ -193,7 +199,8 @@ static void take_params(struct params *params, const struct store_task *task)
     params_int4(params, task->in.take.limit);
 }
 
-static void read_params(struct params *params, enum store_kind kind, const struct store_read *in)
+static void read_params(struct params *params, const struct statement_context *context, enum store_kind kind,
+                        const struct store_read *in)
 {
     params_text(params, (struct text){(const char *)in->key_digest, DIGEST_BYTES});
     params_text(params, in->route);
@@ -201,6 +208,7 @@ static void read_params(struct params *params, enum store_kind kind, const struc
     params_bool(params, in->refused);
     if (kind == STORE_READ) {
         params_text(params, in->invoice_id);
+        version_param(params, context, in->version);
         return;
     }
     params_int4(params, in->limit);
@@ -212,7 +220,8 @@ static void read_params(struct params *params, enum store_kind kind, const struc
     params_text(params, in->before);
 }
 
-static void refresh_params(struct params *params, const struct store_refresh *in)
+static void refresh_params(struct params *params, const struct statement_context *context,
+                           const struct store_refresh *in)
 {
     params_int8(params, in->agency_id);
     params_text(params, in->account_id);
@@ -224,6 +233,7 @@ static void refresh_params(struct params *params, const struct store_refresh *in
     params_int8(params, in->amount_minor);
     params_text(params, in->currency);
     params_text(params, in->object);
+    version_param(params, context, in->version);
 }
 
 static void used_params(struct params *params, const struct store_used *in)
@@ -247,11 +257,11 @@ static bool single_params(struct params *params, const struct statement_context 
     else if (task->kind == STORE_TAKE)
         take_params(params, task);
     else if (task->kind == STORE_REFRESH)
-        refresh_params(params, &task->in.refresh);
+        refresh_params(params, context, &task->in.refresh);
     else if (task->kind == STORE_USED)
         used_params(params, &task->in.used);
     else if (statement_is_read(task->kind))
-        read_params(params, task->kind, &task->in.read);
+        read_params(params, context, task->kind, &task->in.read);
     else
         return false;
     return true;

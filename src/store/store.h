@@ -174,7 +174,8 @@ struct store_read {
     struct text route;
     struct text account_id; /* absent: the agency's default one */
     bool refused;           /* the request itself is no good: told only to whoever may ask */
-    struct text invoice_id; /* READ */
+    struct text invoice_id; /* READ, like the next one */
+    struct text version;    /* of the upstream's interface; absent: as in the settings */
     int32_t limit;
     struct text customer_id; /* absent: of all */
     struct text status;
@@ -196,6 +197,7 @@ struct store_refresh {
     int64_t amount_minor;
     struct text currency;
     struct text object;
+    struct text version; /* that object is in; absent: as in the settings */
 };
 
 /* Keys that opened something lately. They stay the caller's until the answer. */

@@ -58,6 +58,8 @@ bool step_creates(enum step step);
 /* The metadata of an invoice that names its request. */
 #define METADATA_REQUEST "invoicegate_request"
 #define METADATA_CLIENT "invoicegate_client"
+/* The last update of an invoice. */
+#define METADATA_ACT "invoicegate_act"
 
 /* Everything that the calls are made of, as it is frozen in PostgreSQL. */
 struct plan {

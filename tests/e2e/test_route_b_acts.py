@@ -167,6 +167,18 @@ def test_an_item_for_a_foreign_invoice(stack: Stack, caller: Caller) -> None:
     refused(answer, 404, "invalid_request_error", code="resource_missing")
 
 
+def test_an_item_for_another_agencys_customer(stack: Stack, caller: Caller) -> None:
+    """Agencies may share a connected account: what one of them has there is still not the other's."""
+    other = Caller(stack, stack.tenant(account=caller.tenant.account))
+    assert stack.create(other.tenant).status == 200
+    theirs = stack.audit("select customer_id from audit.customers where agency_id = %s", other.tenant.agency)[0]["customer_id"]
+    with stack.nothing_upstream():
+        for path, fields in (("invoiceitems", {"amount": 5, "currency": "usd"}), ("invoices", {})):
+            answer = caller.post(path, customer=theirs, **fields)
+            refused(answer, 404, "invalid_request_error", code="resource_missing")
+    assert other.post("invoiceitems", customer=theirs, amount=5, currency="usd").status == 200
+
+
 @pytest.mark.parametrize("name", ["customer", "invoice"])
 def test_an_item_with_a_strange_id(stack: Stack, caller: Caller, name: str) -> None:
     with stack.nothing_upstream():
@@ -250,6 +262,80 @@ def test_a_refusal_because_it_was_done(patient: Stack) -> None:
     patient.sandbox.fault("status", step="finalize", account=caller.tenant.account, count=1, status=400)
     answer = caller.post(path, key="k")
     assert answer.status == 200 and answer.json["status"] == "open"
+
+
+def told_no_more(stack: Stack, caller: Caller, act: str, done: bool) -> str:
+    """The upstream did what was asked, or did not, and will only ever say that it failed. Returns the act's path."""
+    path = ready_for(caller, act)
+    if done:
+        stack.sandbox.fault("reset_after", step=ACTS[act][1], account=caller.tenant.account, count=1)
+    stack.sandbox.fault("idempotency_error", step=ACTS[act][1], account=caller.tenant.account, count=1)
+    return path
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
+def test_an_update_that_nobody_speaks_of(patient: Stack, done: bool) -> None:
+    caller = Caller(patient, patient.tenant())
+    path = told_no_more(patient, caller, "update", done)
+    answer = caller.post(path, key="k", description="new")
+    if done:
+        assert answer.status == 200 and answer.json["description"] == "new", answer
+        assert "invoicegate" not in answer.body.decode()
+    else:
+        assert refused(answer, 502, "api_error") == "The payment provider lost the request. Nothing was changed."
+        with patient.sandbox.faulty("hang_before", step="get_invoice", account=caller.tenant.account):
+            assert not caller.get(path).json["description"]
+    shown = caller.get(path).json
+    assert shown["description"] == ("new" if done else None)
+
+
+def test_an_update_that_was_written_over(patient: Stack) -> None:
+    """Its own mark is gone, a later one is there: nobody can tell what came of it."""
+    caller = Caller(patient, patient.tenant())
+    path = told_no_more(patient, caller, "update", True)
+    before = patient.sandbox.counts()["get_invoice"]
+    with patient.sandbox.faulty("hang_before", step="get_invoice", account=caller.tenant.account):
+        pending = patient.send(caller.post_bytes(path, key="k", description="first"))
+        wait_for("the look", lambda: patient.sandbox.counts()["get_invoice"] > before)
+        assert caller.post(path, description="second").status == 200
+    request_id = pending.answer().request_id
+    Books(patient).settle()
+    row = patient.request_row(request_id)
+    assert row and (row["state"], row["reason"]) == ("failed", "act_unsure"), row
+    assert "not known whether" in refused(caller.post(path, key="k", description="first"), 504, "api_error")
+    assert caller.get(path).json["description"] == "second"
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
+def test_nothing_shows_that_an_invoice_was_sent_again(patient: Stack, done: bool) -> None:
+    caller = Caller(patient, patient.tenant())
+    path = told_no_more(patient, caller, "send", done)
+    invoice = path.split("/")[1]
+    assert patient.sandbox.api("POST", f"invoices/{invoice}/finalize", account=caller.tenant.account)["status"] == "open" or done
+    answer = caller.post(path, key="k")
+    assert "not known whether" in refused(answer, 504, "api_error")
+    assert answer.header("Stripe-Should-Retry") == "false"
+    before = patient.sandbox.counts()["send"]
+    again = caller.post(path, key="k")
+    assert again.replayed and again.body == answer.body and patient.sandbox.counts()["send"] == before
+    assert caller.get(f"invoices/{invoice}").json["status"] == "open"  # looked at, not remembered
+
+
+def test_a_draft_that_was_not_sent(patient: Stack) -> None:
+    caller = Caller(patient, patient.tenant())
+    path = told_no_more(patient, caller, "send", False)
+    refused(caller.post(path, key="k"), 502, "api_error")
+    assert caller.post(path, key="k").json["status"] == "open"
+
+
+@pytest.mark.parametrize("act", ["update", "finalize", "send"])
+def test_an_act_on_a_draft_that_somebody_deleted(stack: Stack, caller: Caller, act: str) -> None:
+    path = ready_for(caller, act)
+    invoice = path.split("/")[1]
+    stack.sandbox.api("DELETE", f"invoices/{invoice}", account=caller.tenant.account)
+    refused(caller.post(path, **ACTS[act][3]), 404, "invalid_request_error", code="resource_missing")
+    assert stack.audit("select from audit.invoices where invoice_id = %s", invoice) == []  # deleted
+    assert invoice not in [i["id"] for i in caller.get("invoices").json["data"]]
 
 
 def test_an_upstream_that_is_away(patient: Stack) -> None:

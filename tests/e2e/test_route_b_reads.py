@@ -6,7 +6,7 @@ import pytest
 
 from passed_on import Caller, refused
 from stack import Stack, Tenant
-from wire import Answer, request_bytes
+from wire import Answer, Header, request_bytes
 
 PLAIN_MEMBERS = {"id", "amount", "currency", "status", "number", "customer", "description", "created"}
 
@@ -94,6 +94,35 @@ def test_a_draft_that_somebody_deleted(stack: Stack, caller: Caller) -> None:
     make_old(stack, made["id"])
     stack.sandbox.api("DELETE", f"invoices/{made['id']}", account=caller.tenant.account)
     refused(caller.get(f"invoices/{made['id']}"), 404, "invalid_request_error", code="resource_missing")
+    assert stack.audit("select from audit.invoices where invoice_id = %s", made["id"]) == []  # deleted
+    assert made["id"] not in [invoice["id"] for invoice in caller.get("invoices").json["data"]]
+
+
+def test_only_a_draft_can_be_gone(stack: Stack, caller: Caller) -> None:
+    """An upstream that has lost its memory does not make the books forget what was sent."""
+    made = caller.create()
+    stack.sql("update gateway.invoices set status = 'open', refreshed_at = 'epoch' where invoice_id = %s", made["id"])
+    stack.sandbox.api("DELETE", f"invoices/{made['id']}", account=caller.tenant.account)
+    refused(caller.get(f"invoices/{made['id']}"), 404, "invalid_request_error")
+    assert stack.audit("select status from audit.invoices where invoice_id = %s", made["id"]) == [{"status": "open"}]
+
+
+def test_everybody_reads_in_their_own_version(stack: Stack, caller: Caller) -> None:
+    old: list[Header] = [("Stripe-Version", "2024-06-20")]
+    made = caller.post("invoices", customer=caller.customer(), how={"more_headers": old}).json
+    before = stack.sandbox.counts()["get_invoice"]
+    for headers, looks in ((old, 0), ([], 1), ([], 1), (old, 2), (old, 2)):
+        assert caller.get(f"invoices/{made['id']}", more_headers=headers).status == 200
+        assert stack.sandbox.counts()["get_invoice"] == before + looks
+
+
+def test_what_one_caller_expands_the_next_does_not_see(stack: Stack, caller: Caller) -> None:
+    customer = caller.customer()
+    made = caller.create(customer=customer, **{"expand[]": "customer"})
+    before = stack.sandbox.counts()["get_invoice"]
+    for _ in range(2):
+        assert caller.get(f"invoices/{made['id']}").json["customer"] == customer
+        assert stack.sandbox.counts()["get_invoice"] == before + 1
 
 
 def test_expand_asks_the_upstream(stack: Stack, caller: Caller) -> None:
