@@ -90,13 +90,15 @@ def test_rule_05_a_replayed_500_leads_to_a_look(stack: Stack, tenant: Tenant, bo
 def test_rule_05_a_replayed_500_and_nothing_there(stack: Stack, tenant: Tenant, books: Books) -> None:
     """The same, but at the second look there is still no invoice: failed, and the key is free for another request."""
     stack.sandbox.fault("status_500_saved", step="invoice", account=tenant.account, count=1)
-    pending = stack.send(stack.create_bytes(tenant, idempotency_key="saved"))
-    rules.wait_for_calls(stack, tenant, "invoice")
-    (draft,) = rules.standing(stack, tenant)
-    stack.sandbox.api("DELETE", f"invoices/{draft['id']}", account=tenant.account)
+    with stack.sandbox.faulty("status_500_before", step="list_invoices", account=tenant.account):  # nobody looks too early
+        pending = stack.send(stack.create_bytes(tenant, idempotency_key="saved"))
+        rules.wait_for_calls(stack, tenant, "invoice")
+        (draft,) = rules.standing(stack, tenant)
+        stack.sandbox.api("DELETE", f"invoices/{draft['id']}", account=tenant.account)
     answer = books.told(pending.answer(), "saved")
     assert (answer.status, rules.row_of(stack, answer.request_id)["reason"]) == (502, "not_found_upstream")
-    assert steps(stack, tenant)[4:] == ["invoice", "list_invoices", "list_invoices"]
+    made, *looks = steps(stack, tenant)[4:]
+    assert made == "invoice" and len(looks) >= 2 and set(looks) == {"list_invoices"}
     assert books.told(stack.create(tenant, idempotency_key="saved"), "saved").status == 200
     assert books.assert_balanced().standing == 1
 
