@@ -135,6 +135,19 @@ static bool check_times(struct doctor *doctor, const struct view *view)
     return false;
 }
 
+/* A request that waits has two of nginx's connections: its client's and its worker's. */
+static long requests_at_a_time(struct view *view)
+{
+    char *connections = find_directive(view->text, "worker_connections");
+    char *processes = find_directive(view->text, "worker_processes");
+    long each = connections ? strtol(connections, NULL, 10) : 512;
+    long count = 1;
+    if (processes)
+        count =
+            strncmp(processes, "auto", 4) == 0 ? sysconf(_SC_NPROCESSORS_ONLN) : strtol(processes, NULL, 10);
+    return each * (count > 0 ? count : 1) / 2;
+}
+
 static int count_of(char *text, const char *directive, const char *value)
 {
     int count = 0;
@@ -175,7 +188,9 @@ static void examine(struct doctor *doctor, struct view *view)
         doctor_say(doctor, "nginx", HEALTH_WARNING, "add max_fails=0 to every server of the upstream block",
                    "it shuns a worker that restarts");
     else if (check_servers(doctor, view) && check_times(doctor, view))
-        doctor_say(doctor, "nginx", HEALTH_OK, NULL, "it passes requests to %d workers", view->server_count);
+        doctor_say(doctor, "nginx", HEALTH_OK, NULL,
+                   "it passes requests to %d workers, %ld at a time (worker_connections)", view->server_count,
+                   requests_at_a_time(view));
     check_monitoring(doctor, watching);
 }
 

@@ -28,7 +28,6 @@ void ending_upstream_said(struct job *job, struct decision decision, const struc
 void ending_as_said(struct job *job);
 /* The draft is deleted, or (stands) can no longer be. */
 void ending_deleted(struct job *job, bool stands);
-/* The lost intent is written again. */
 /* A failover has lost the intent of what stands upstream: it is written again, then its end or what was
  * decided. */
 void ending_restore(struct job *job);

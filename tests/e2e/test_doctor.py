@@ -113,6 +113,7 @@ def test_people_read_the_same(patient: Patient) -> None:
     told = patient.stack.ctl("doctor", "--settings", str(patient.dir / "invoicegate.env"), "--sql", str(patient.sql),
                              "--nginx", str(patient.nginx))
     assert re.search(r"^ok +migrations +all are applied", told, re.MULTILINE)
+    assert re.search(r"^ok +nginx +it passes requests to \d+ workers?, \d+ at a time", told, re.MULTILINE)
     assert told.splitlines()[-1] in ("all is well", "nothing failed, but there are warnings")
 
 
