@@ -70,7 +70,7 @@ class Books:
     def open_requests(self) -> list[dict[str, Any]]:
         return [row for row in self.requests().values() if row["state"] in UNSETTLED]
 
-    def settle(self, timeout_s: float = 30.0) -> None:
+    def settle(self, timeout_s: float = 60.0) -> None:
         """Waits until none of our requests is open or unresolved."""
         wait_for("all requests to end", lambda: not self.open_requests(), timeout_s, every_s=0.1)
 
@@ -78,7 +78,7 @@ class Books:
         """Compares the three books as they are now, without waiting."""
         return _Comparison(self).balance
 
-    def assert_balanced(self, timeout_s: float = 30.0) -> Balance:
+    def assert_balanced(self, timeout_s: float = 60.0) -> Balance:
         """Waits until everything has ended, compares, and fails with all that does not agree."""
         self.settle(timeout_s)
         balance = self.balance()

@@ -126,7 +126,7 @@ def events(stack: Stack, request_id: str) -> list[str]:
     return [row["what"] for row in rows]
 
 
-def settle(stack: Stack, request_id: str, timeout_s: float = 30.0) -> dict[str, Any]:
+def settle(stack: Stack, request_id: str, timeout_s: float = 60.0) -> dict[str, Any]:
     """Waits for the request's end."""
 
     def end() -> dict[str, Any] | None:

@@ -174,11 +174,11 @@ def test_rule_11_an_unknown_commit_is_asked_by_running_it_again(
     is after the worker has asked: in each case the request goes on, once, and its client hears of the invoice."""
     trap = gate.trap(statement, act)
     pending = stack.send(stack.create_bytes(tenant, idempotency_key=key))
-    assert trap.sprung.wait(30)
+    assert trap.sprung.wait(60)
     if act == "commit_late":
         time.sleep(rules.A_WHILE_S)  # the worker asks meanwhile, and nobody can know
         trap.release.set()
-        assert trap.done.wait(30)
+        assert trap.done.wait(60)
     answer = books.told(pending.answer(), key)
     assert answer.status == 200, answer
     assert [call["step"] for call in rules.calls(stack, tenant)] == ["product", "customer", "invoice", "lines"]
@@ -196,14 +196,14 @@ def test_rule_11_an_intent_that_stays_unknown_past_the_deadline(
     request is finished, without one no invoice stands."""
     trap = gate.trap("begin", act, shuts=True)
     pending = stack.send(stack.create_bytes(tenant, idempotency_key=key))
-    assert trap.sprung.wait(30)
+    assert trap.sprung.wait(60)
     answer = books.told(pending.answer(), key)
     assert answer.status == 504
     gate.open()
     if act == "commit_late":
         wait_for("the worker's return", lambda: stack.create(stack.demo).status != 503)
         trap.release.set()
-        assert trap.done.wait(30)
+        assert trap.done.wait(60)
     state = settle(stack, wait_for("its row", lambda: rows_of(stack, tenant))[0]["request_id"])["state"]
     assert state == ("created" if key else "failed")
     assert books.assert_balanced().problems() == {}
@@ -221,7 +221,7 @@ def test_rule_11_others_may_have_ended_it_meanwhile(
     what became of its commit, is told so, and lets go."""
     trap = gate.trap(statement, "lose_answer" if statement == "begin" else "lose_question", shuts=True)
     pending = stack.send(stack.create_bytes(tenant, idempotency_key="a key"))
-    assert trap.sprung.wait(30)
+    assert trap.sprung.wait(60)
     request_id = rules.open_request(stack, tenant)
     with LooseWorker(stack, DATABASE=direct):
         assert settle(stack, request_id)["state"] == "created"

@@ -8,7 +8,7 @@ from typing import Callable, TypeVar
 T = TypeVar("T")
 
 
-def wait_for(what: str, look: Callable[[], T], timeout_s: float = 30.0, every_s: float = 0.02) -> T:
+def wait_for(what: str, look: Callable[[], T], timeout_s: float = 60.0, every_s: float = 0.02) -> T:
     """Calls look until it answers something true, and answers that. What is not there in time is a failure."""
     end = time.monotonic() + timeout_s
     while True:
