@@ -1,32 +1,34 @@
 #include "base/tokens.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/utf8.h"
 
 #define ROOM_FIRST 384
+#define NONE UINT32_MAX
 
-/* The text being read. Past its end the cursor sees NUL, which no rule accepts. */
-struct cursor {
+/* The text being read. Each read_ function is told where something begins and answers where it ends: NULL
+ * when it is not there, or memory is out. */
+struct reader {
     struct tokens *tokens;
-    const char *at;
     const char *end;
     int depth;
 };
 
-static char peek(const struct cursor *cursor)
+static const char *skip_space(const struct reader *reader, const char *at)
 {
-    return cursor->at < cursor->end ? *cursor->at : '\0';
+    while (at < reader->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+        at++;
+    return at;
 }
 
-static void skip_space(struct cursor *cursor)
+static bool is_there(const struct reader *reader, const char *at, char c)
 {
-    while (cursor->at < cursor->end &&
-           (*cursor->at == ' ' || *cursor->at == '\n' || *cursor->at == '\r' || *cursor->at == '\t'))
-        cursor->at++;
+    return at < reader->end && *at == c;
 }
 
-static bool grow(struct tokens *tokens)
+static __attribute__((noinline)) bool grow(struct tokens *tokens)
 {
     uint32_t room = tokens->room ? tokens->room * 2 : ROOM_FIRST;
     struct token *grown = arena_alloc(tokens->arena, room * sizeof(*grown));
@@ -39,21 +41,22 @@ static bool grow(struct tokens *tokens)
     return true;
 }
 
-/* Begins a token here; UINT32_MAX when memory is out. */
-static uint32_t begin(struct cursor *cursor, enum token_type type)
+/* Begins a token without children; NONE when memory is out. */
+static inline uint32_t begin(struct reader *reader, enum token_type type, const char *at)
 {
-    struct tokens *tokens = cursor->tokens;
-    if (tokens->count == tokens->room && !grow(tokens))
-        return UINT32_MAX;
-    tokens->at[tokens->count] =
-        (struct token){.start = (uint32_t)(cursor->at - tokens->text.at), .type = (uint8_t)type};
-    return tokens->count++;
+    struct tokens *tokens = reader->tokens;
+    uint32_t index = tokens->count;
+    if (__builtin_expect(index == tokens->room, false) && !grow(tokens))
+        return NONE;
+    tokens->at[index] =
+        (struct token){.start = (uint32_t)(at - tokens->text.at), .next = index + 1, .type = (uint8_t)type};
+    tokens->count++;
+    return index;
 }
 
-static void finish(struct cursor *cursor, uint32_t index)
+static void finish(const struct reader *reader, uint32_t index, const char *at)
 {
-    cursor->tokens->at[index].end = (uint32_t)(cursor->at - cursor->tokens->text.at);
-    cursor->tokens->at[index].next = cursor->tokens->count;
+    reader->tokens->at[index].end = (uint32_t)(at - reader->tokens->text.at);
 }
 
 static bool is_hex(char c)
@@ -62,156 +65,186 @@ static bool is_hex(char c)
 }
 
 /* Behind a backslash. */
-static bool read_escape(struct cursor *cursor)
+static const char *read_escape(const struct reader *reader, const char *at)
 {
-    char c = peek(cursor);
-    if (c == '\0' || !strchr("\"\\/bfnrtu", c))
-        return false;
-    cursor->at++;
-    for (int i = 0; c == 'u' && i < 4; i++, cursor->at++)
-        if (!is_hex(peek(cursor)))
-            return false;
-    return true;
+    bool unicode = is_there(reader, at, 'u');
+    if (at == reader->end || *at == '\0' || !strchr("\"\\/bfnrtu", *at))
+        return NULL;
+    at++;
+    for (int i = 0; unicode && i < 4; i++, at++)
+        if (at == reader->end || !is_hex(*at))
+            return NULL;
+    return at;
 }
 
-static bool read_string(struct cursor *cursor)
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+/* The first byte that a string must be asked about (a quote, a backslash, a control character), or where less
+ * than 16 are left. Most of an answer is in strings: 16 at a time, in whatever registers the machine has. */
+static const char *skip_plain(const char *at, const char *end)
 {
-    uint32_t index;
-    cursor->at++;
-    index = begin(cursor, TOKEN_STRING);
-    if (index == UINT32_MAX)
-        return false;
-    while (cursor->at < cursor->end && *cursor->at != '"') {
-        unsigned char c = (unsigned char)*cursor->at++;
+    for (; end - at >= 16; at += 16) {
+        bytes16 bytes, found;
+        uint64_t halves[2];
+        memcpy(&bytes, at, sizeof bytes);
+        found = (bytes16)(bytes == '"') | (bytes16)(bytes == '\\') | (bytes16)(bytes < ' ');
+        memcpy(halves, &found, sizeof halves);
+        if (halves[0] != 0) /* the first byte is the lowest */
+            return at + __builtin_ctzll(le64toh(halves[0])) / 8;
+        if (halves[1] != 0)
+            return at + 8 + __builtin_ctzll(le64toh(halves[1])) / 8;
+    }
+    return at;
+}
+
+static const char *read_string(struct reader *reader, const char *at)
+{
+    uint32_t index = begin(reader, TOKEN_STRING, ++at);
+    if (index == NONE)
+        return NULL;
+    while ((at = skip_plain(at, reader->end)) < reader->end && *at != '"') {
+        unsigned char c = (unsigned char)*at++;
         if (c < 0x20)
-            return false;
+            return NULL;
         if (c != '\\')
             continue;
-        cursor->tokens->at[index].escaped = true;
-        if (!read_escape(cursor))
-            return false;
+        reader->tokens->at[index].escaped = true;
+        at = read_escape(reader, at);
+        if (!at)
+            return NULL;
     }
-    if (peek(cursor) != '"')
-        return false;
-    finish(cursor, index);
-    cursor->at++;
-    return true;
+    finish(reader, index, at);
+    return at < reader->end ? at + 1 : NULL;
 }
 
-static bool read_digits(struct cursor *cursor)
+static const char *read_digits(const struct reader *reader, const char *at)
 {
-    const char *first = cursor->at;
-    while (peek(cursor) >= '0' && peek(cursor) <= '9')
-        cursor->at++;
-    return cursor->at > first;
+    const char *first = at;
+    while (at < reader->end && *at >= '0' && *at <= '9')
+        at++;
+    return at > first ? at : NULL;
 }
 
-static bool read_number(struct cursor *cursor)
+static const char *read_number(struct reader *reader, const char *at)
 {
-    uint32_t index = begin(cursor, TOKEN_NUMBER);
-    if (index == UINT32_MAX)
-        return false;
-    cursor->at += peek(cursor) == '-';
-    if (peek(cursor) == '0')
-        cursor->at++;
-    else if (!read_digits(cursor))
-        return false;
-    if (peek(cursor) == '.') {
-        cursor->at++;
-        if (!read_digits(cursor))
-            return false;
+    uint32_t index = begin(reader, TOKEN_NUMBER, at);
+    if (index == NONE)
+        return NULL;
+    at += is_there(reader, at, '-');
+    at = is_there(reader, at, '0') ? at + 1 : read_digits(reader, at);
+    if (at && is_there(reader, at, '.'))
+        at = read_digits(reader, at + 1);
+    if (at && (is_there(reader, at, 'e') || is_there(reader, at, 'E'))) {
+        at++;
+        at += is_there(reader, at, '+') || is_there(reader, at, '-');
+        at = read_digits(reader, at);
     }
-    if (peek(cursor) == 'e' || peek(cursor) == 'E') {
-        cursor->at++;
-        cursor->at += peek(cursor) == '+' || peek(cursor) == '-';
-        if (!read_digits(cursor))
-            return false;
-    }
-    finish(cursor, index);
-    return true;
+    if (at)
+        finish(reader, index, at);
+    return at;
 }
 
-static bool read_word(struct cursor *cursor, enum token_type type, struct text word)
+static const char *read_word(struct reader *reader, const char *at, enum token_type type, struct text word)
 {
-    uint32_t index = begin(cursor, type);
-    if (index == UINT32_MAX || (size_t)(cursor->end - cursor->at) < word.length ||
-        memcmp(cursor->at, word.at, word.length) != 0)
-        return false;
-    cursor->at += word.length;
-    finish(cursor, index);
-    return true;
+    uint32_t index = begin(reader, type, at);
+    if (index == NONE || (size_t)(reader->end - at) < word.length || memcmp(at, word.at, word.length) != 0)
+        return NULL;
+    finish(reader, index, at + word.length);
+    return at + word.length;
 }
 
-static bool read_value(struct cursor *cursor);
-
-static bool read_member(struct cursor *cursor)
+static struct text raw(const struct tokens *tokens, uint32_t index)
 {
-    if (peek(cursor) != '"' || !read_string(cursor))
-        return false;
-    skip_space(cursor);
-    if (peek(cursor) != ':')
-        return false;
-    cursor->at++;
-    return read_value(cursor);
+    const struct token *token = &tokens->at[index];
+    return (struct text){tokens->text.at + token->start, token->end - token->start};
+}
+
+/* Where to look for a member of the whole text's object. */
+static size_t place_of(struct text name)
+{
+    if (name.length == 0)
+        return 0;
+    return (name.length * 5 + (unsigned char)name.at[name.length / 2] * 3U +
+            (unsigned char)name.at[name.length - 1]) %
+           TOKENS_PLACES;
+}
+
+static void keep_name(struct tokens *tokens, uint32_t name)
+{
+    uint32_t *place = &tokens->named[place_of(raw(tokens, name))];
+    tokens->at[name].next = *place;
+    *place = name;
+}
+
+static const char *read_value(struct reader *reader, const char *at);
+
+static const char *read_member(struct reader *reader, const char *at)
+{
+    uint32_t name = reader->tokens->count;
+    at = is_there(reader, at, '"') ? read_string(reader, at) : NULL;
+    if (!at)
+        return NULL;
+    if (reader->depth == 1)
+        keep_name(reader->tokens, name);
+    at = skip_space(reader, at);
+    return is_there(reader, at, ':') ? read_value(reader, at + 1) : NULL;
 }
 
 /* An object or an array: what stands between its brackets, separated by commas. */
-static bool read_children(struct cursor *cursor, enum token_type type)
+static const char *read_children(struct reader *reader, const char *at, enum token_type type)
 {
     char close = type == TOKEN_OBJECT ? '}' : ']';
-    uint32_t index = begin(cursor, type);
-    if (index == UINT32_MAX || ++cursor->depth > TOKENS_DEPTH_MAX)
-        return false;
-    cursor->at++;
-    skip_space(cursor);
-    while (peek(cursor) != close) {
-        if (!(type == TOKEN_OBJECT ? read_member(cursor) : read_value(cursor)))
-            return false;
-        skip_space(cursor);
-        if (peek(cursor) == close)
-            break;
-        if (peek(cursor) != ',')
-            return false;
-        cursor->at++;
-        skip_space(cursor);
-        if (peek(cursor) == close)
-            return false;
+    uint32_t index = begin(reader, type, at);
+    if (index == NONE || ++reader->depth > TOKENS_DEPTH_MAX)
+        return NULL;
+    at = skip_space(reader, at + 1);
+    for (bool more = !is_there(reader, at, close); more; at += more) {
+        at = type == TOKEN_OBJECT ? read_member(reader, skip_space(reader, at)) : read_value(reader, at);
+        if (!at)
+            return NULL;
+        at = skip_space(reader, at);
+        more = is_there(reader, at, ',');
     }
-    cursor->at++;
-    cursor->depth--;
-    finish(cursor, index);
-    return true;
+    if (!is_there(reader, at, close))
+        return NULL;
+    reader->depth--;
+    finish(reader, index, at + 1);
+    reader->tokens->at[index].next = reader->tokens->count;
+    return at + 1;
 }
 
-static bool read_value(struct cursor *cursor)
+static const char *read_value(struct reader *reader, const char *at)
 {
-    skip_space(cursor);
-    switch (peek(cursor)) {
+    at = skip_space(reader, at);
+    if (at == reader->end)
+        return NULL;
+    switch (*at) {
     case '{':
-        return read_children(cursor, TOKEN_OBJECT);
+        return read_children(reader, at, TOKEN_OBJECT);
     case '[':
-        return read_children(cursor, TOKEN_ARRAY);
+        return read_children(reader, at, TOKEN_ARRAY);
     case '"':
-        return read_string(cursor);
+        return read_string(reader, at);
     case 't':
-        return read_word(cursor, TOKEN_TRUE, TEXT("true"));
+        return read_word(reader, at, TOKEN_TRUE, TEXT("true"));
     case 'f':
-        return read_word(cursor, TOKEN_FALSE, TEXT("false"));
+        return read_word(reader, at, TOKEN_FALSE, TEXT("false"));
     case 'n':
-        return read_word(cursor, TOKEN_NULL, TEXT("null"));
+        return read_word(reader, at, TOKEN_NULL, TEXT("null"));
     default:
-        return read_number(cursor);
+        return read_number(reader, at);
     }
 }
 
 bool tokens_read(struct tokens *tokens, struct arena *arena, struct text text)
 {
-    struct cursor cursor = {.tokens = tokens, .at = text.at, .end = text_skip(text, text.length).at};
+    struct reader reader = {.tokens = tokens, .end = text_skip(text, text.length).at};
+    const char *at;
     *tokens = (struct tokens){.text = text, .arena = arena};
-    if (!text.at || text.length > UINT32_MAX / 2 || !read_value(&cursor))
+    if (!text.at || text.length > UINT32_MAX / 2)
         return false;
-    skip_space(&cursor);
-    return cursor.at == cursor.end;
+    at = read_value(&reader, text.at);
+    return at && skip_space(&reader, at) == reader.end;
 }
 
 struct text tokens_bytes(const struct tokens *tokens, uint32_t index)
@@ -221,22 +254,21 @@ struct text tokens_bytes(const struct tokens *tokens, uint32_t index)
     return (struct text){tokens->text.at + token->start - quotes, token->end - token->start + 2 * quotes};
 }
 
-static struct text raw(const struct tokens *tokens, uint32_t index)
-{
-    const struct token *token = &tokens->at[index];
-    return (struct text){tokens->text.at + token->start, token->end - token->start};
-}
-
+/* The whole text's object is large and asked often; the others' members are looked through. */
 uint32_t tokens_member(const struct tokens *tokens, uint32_t object, struct text name)
 {
     uint32_t value = 0;
     if (tokens->at[object].type != TOKEN_OBJECT)
         return 0;
-    for (uint32_t i = object + 1; i < tokens->at[object].next; i = tokens->at[i + 1].next) {
-        struct text found = raw(tokens, i);
-        if (found.length == name.length && memcmp(found.at, name.at, name.length) == 0)
-            value = i + 1;
+    if (object == 0) {
+        uint32_t i = tokens->named[place_of(name)];
+        while (i && !text_is(raw(tokens, i), name))
+            i = tokens->at[i].next;
+        return i ? i + 1 : 0;
     }
+    for (uint32_t i = object + 1; i < tokens->at[object].next; i = tokens->at[i + 1].next)
+        if (text_is(raw(tokens, i), name))
+            value = i + 1;
     return value;
 }
 

@@ -25,10 +25,13 @@ enum token_type {
 struct token {
     uint32_t start; /* in the text; of a string: behind its quote */
     uint32_t end;   /* one behind; of a string: its closing quote */
-    uint32_t next;  /* the token behind this one and all its children */
+    uint32_t next;  /* the token behind this one and all its children; of a name in the whole text's object:
+                       the  one before it at the same place */
     uint8_t type;
     bool escaped; /* a string with a backslash in it */
 };
+
+#define TOKENS_PLACES 64
 
 struct tokens {
     struct text text;
@@ -36,6 +39,7 @@ struct tokens {
     uint32_t count;
     uint32_t room;
     struct arena *arena;
+    uint32_t named[TOKENS_PLACES]; /* the last name at each place, in the whole text's object; 0: none */
 };
 
 #define TOKENS_DEPTH_MAX 32

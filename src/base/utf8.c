@@ -39,9 +39,25 @@ size_t utf8_next(struct text text)
     return lead->bytes;
 }
 
+/* Most texts are ASCII: eight bytes at a time. */
+static struct text skip_ascii(struct text text)
+{
+    uint64_t bytes;
+
+    while (text.length >= sizeof bytes) {
+        memcpy(&bytes, text.at, sizeof bytes);
+        if (bytes & UINT64_C(0x8080808080808080))
+            break;
+        text = text_skip(text, sizeof bytes);
+    }
+    while (text.length > 0 && (uint8_t)text.at[0] < 0x80)
+        text = text_skip(text, 1);
+    return text;
+}
+
 bool utf8_valid(struct text text)
 {
-    while (text.length > 0) {
+    while ((text = skip_ascii(text)).length > 0) {
         size_t bytes = utf8_next(text);
         if (bytes == 0)
             return false;

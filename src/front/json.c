@@ -323,7 +323,7 @@ static char short_escape(char c)
 {
     static const char plain[] = "\"\\\b\f\n\r\t";
     static const char escapes[] = "\"\\bfnrt";
-    const char *found = c ? strchr(plain, c) : NULL;
+    const char *found = c && ((unsigned char)c < 0x20 || c == '"' || c == '\\') ? strchr(plain, c) : NULL;
 
     return found ? escapes[found - plain] : '\0';
 }

@@ -1,5 +1,7 @@
 #include "unit.h"
 
+#include <stdio.h>
+
 #include "reading.h"
 
 #define assert_object(object_) assert_true(object_exists(object_))
@@ -272,6 +274,55 @@ static void of_two_members_the_last_counts(void **state)
     reading_free(object);
 }
 
+static void each_of_many_members_is_found(void **state)
+{
+    char body[8192] = "{\"\":-1";
+    size_t length = strlen(body);
+    struct object object;
+    int64_t value;
+
+    (void)state;
+    for (int i = 0; i < 300; i++)
+        length += (size_t)snprintf(body + length, sizeof body - length, ",\"m%d\":%d", i, i);
+    snprintf(body + length, sizeof body - length, "}");
+    object = must_read(body);
+    for (int i = 0; i < 300; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m%d", i);
+        assert_true(object_int64(object, name, &value));
+        assert_int_equal(value, i);
+    }
+    assert_no_object(object_at(object, "m300"));
+    reading_free(object);
+}
+
+/* Strings are read in blocks: what ends or spoils one is found wherever it stands. */
+static void strings_of_every_length(void **state)
+{
+    (void)state;
+    for (size_t length = 0; length < 70; length++)
+        for (size_t place = 0; place <= length; place++) {
+            char body[128];
+            struct object object;
+            int whole = snprintf(body, sizeof body, "{\"a\":\"%.*s\"}", (int)length,
+                                 "\xc3\xa4"
+                                 "56789012345678901234567890123456789012345678901234567890123456789012");
+            object = must_read(body);
+            assert_int_equal(object_bytes(object_at(object, "a")).length, length + 2);
+            reading_free(object);
+            body[6 + place] = '\x1f';
+            assert_no_object(read_exactly(text_from(body)));
+            if (place + 1 < length) {
+                body[6 + place] = '\\';
+                body[7 + place] = 'n';
+                object = must_read(body);
+                assert_int_equal(object_bytes(object_at(object, "a")).length, length + 2);
+                reading_free(object);
+            }
+            assert_no_object(read_exactly((struct text){body, (size_t)whole - 2}));
+        }
+}
+
 static void ids_are_plain_words(void **state)
 {
     static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -313,6 +364,8 @@ int main(void)
         cmocka_unit_test(no_huge_number_is_believed),
         cmocka_unit_test(elements_are_found_by_index),
         cmocka_unit_test(of_two_members_the_last_counts),
+        cmocka_unit_test(each_of_many_members_is_found),
+        cmocka_unit_test(strings_of_every_length),
         cmocka_unit_test(ids_are_plain_words),
         cmocka_unit_test(nothing_can_be_freed),
     };
