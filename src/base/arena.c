@@ -151,16 +151,18 @@ struct text arena_copy(struct arena *arena, struct text text)
 struct text arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list arguments, again;
+    char *at, most[512];
     int length;
-    char *at;
 
     va_start(arguments, format);
     va_copy(again, arguments);
-    length = vsnprintf(NULL, 0, format, arguments);
+    length = vsnprintf(most, sizeof most, format, arguments);
     va_end(arguments);
     CHECK(length >= 0);
     at = arena_alloc(arena, (size_t)length + 1);
-    if (at)
+    if (at && (size_t)length < sizeof most)
+        memcpy(at, most, (size_t)length + 1);
+    else if (at)
         vsnprintf(at, (size_t)length + 1, format, again);
     va_end(again);
     return at ? (struct text){at, (size_t)length} : TEXT_NONE;
@@ -222,10 +224,9 @@ void builder_add_char(struct builder *builder, char c)
 
 void builder_add_int64(struct builder *builder, int64_t value)
 {
-    char digits[24];
-    int length = snprintf(digits, sizeof digits, "%lld", (long long)value);
+    char digits[TEXT_INT64_BYTES];
 
-    builder_add(builder, (struct text){digits, (size_t)length});
+    builder_add(builder, text_of_int64(value, digits));
 }
 
 struct text builder_text(struct builder *builder)

@@ -1,29 +1,59 @@
 #include "base/digest.h"
 
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <time.h>
+
+/* Looking algorithms up by their names costs more than using them on a short text: they are kept. NULL when
+ * libcrypto fails. */
+static const EVP_MD *sha256(void)
+{
+    static EVP_MD *kept;
+
+    if (!kept)
+        kept = EVP_MD_fetch(NULL, "SHA256", NULL);
+    return kept;
+}
+
+static EVP_MAC_CTX *hmac_sha256(void)
+{
+    static EVP_MAC_CTX *kept;
+    char name[] = "SHA256";
+    OSSL_PARAM parts[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                          OSSL_PARAM_construct_end()};
+    EVP_MAC *hmac;
+
+    if (kept)
+        return kept;
+    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    kept = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+    EVP_MAC_free(hmac);
+    if (kept && EVP_MAC_CTX_set_params(kept, parts) != 1) {
+        EVP_MAC_CTX_free(kept);
+        kept = NULL;
+    }
+    return kept;
+}
 
 bool digest_sha256(struct text input, uint8_t digest[DIGEST_BYTES])
 {
     unsigned int length = 0;
 
-    return EVP_Digest(input.at, input.length, digest, &length, EVP_sha256(), NULL) == 1 &&
-           length == DIGEST_BYTES;
+    return EVP_Digest(input.at, input.length, digest, &length, sha256(), NULL) == 1 && length == DIGEST_BYTES;
 }
 
 bool digest_hmac(struct text key, struct text input, uint8_t digest[DIGEST_BYTES])
 {
     static const char no_key[1] = "";
-    unsigned int length = 0;
+    EVP_MAC_CTX *hmac = hmac_sha256();
+    size_t length = 0;
 
-    if (key.length > INT_MAX)
-        return false;
-    return HMAC(EVP_sha256(), key.at ? key.at : no_key, (int)key.length, (const unsigned char *)input.at,
-                input.length, digest, &length) &&
-           length == DIGEST_BYTES;
+    return hmac &&
+           EVP_MAC_init(hmac, (const unsigned char *)(key.at ? key.at : no_key), key.length, NULL) == 1 &&
+           EVP_MAC_update(hmac, (const unsigned char *)input.at, input.length) == 1 &&
+           EVP_MAC_final(hmac, digest, &length, DIGEST_BYTES) == 1 && length == DIGEST_BYTES;
 }
 
 void digest_hex(const uint8_t *bytes, size_t length, char *hex)
@@ -40,6 +70,23 @@ void digest_hex(const uint8_t *bytes, size_t length, char *hex)
 bool random_bytes(uint8_t *bytes, size_t length)
 {
     return length <= INT_MAX && RAND_bytes(bytes, (int)length) == 1;
+}
+
+/* For what is no secret: many at a time, which costs hardly more than one. */
+static bool random_pooled(uint8_t *bytes, size_t length)
+{
+    static uint8_t pool[1024];
+    static size_t left;
+
+    CHECK(length <= sizeof pool);
+    if (length > left) {
+        if (!random_bytes(pool, sizeof pool))
+            return false;
+        left = sizeof pool;
+    }
+    left -= length;
+    memcpy(bytes, pool + left, length);
+    return true;
 }
 
 static uint64_t unix_ms(void)
@@ -61,7 +108,7 @@ bool uuid7_make(uint8_t uuid[UUID_BYTES])
     static uint32_t counter;
     uint64_t now_ms = unix_ms();
 
-    if (!random_bytes(uuid, UUID_BYTES))
+    if (!random_pooled(uuid, UUID_BYTES))
         return false;
     if (now_ms > last_ms || counter == COUNTER_LAST) {
         last_ms = now_ms > last_ms ? now_ms : last_ms + 1;

@@ -122,7 +122,8 @@ static void add_time(struct line *line)
 static void add_field(struct line *line, const struct log_field *field)
 {
     size_t start = line->length;
-    char number[32];
+    char digits[TEXT_INT64_BYTES];
+    struct text number;
 
     add_string(line, ",\"");
     add_string(line, field->name); /* a literal of the program */
@@ -132,8 +133,8 @@ static void add_field(struct line *line, const struct log_field *field)
     } else if (field->number == LOG_NO_NUMBER) {
         add_string(line, "null");
     } else {
-        snprintf(number, sizeof number, "%lld", (long long)field->number);
-        add_string(line, number);
+        number = text_of_int64(field->number, digits);
+        add(line, number.at, number.length);
     }
     if (line->full)
         line->length = start;

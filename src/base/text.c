@@ -44,3 +44,16 @@ bool text_to_int64(struct text digits, int64_t *value)
     *value = negative ? sum : -sum;
     return true;
 }
+
+struct text text_of_int64(int64_t value, char room[TEXT_INT64_BYTES])
+{
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    char *end = room + TEXT_INT64_BYTES, *at = end;
+
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (value < 0)
+        *--at = '-';
+    return (struct text){at, (size_t)(end - at)};
+}

@@ -40,4 +40,9 @@ bool text_starts(struct text whole, struct text start);
 /* A plain decimal integer, optional minus, nothing else around it. False when it is none or does not fit. */
 MUST_CHECK bool text_to_int64(struct text digits, int64_t *value);
 
+#define TEXT_INT64_BYTES 20
+
+/* A number in decimal, written into room. */
+struct text text_of_int64(int64_t value, char room[TEXT_INT64_BYTES]);
+
 #endif

@@ -2,7 +2,6 @@
 
 #include <limits.h>
 #include <stddef.h>
-#include <stdio.h>
 
 /* ---- reading */
 
@@ -130,13 +129,13 @@ static void put(FCGX_Stream *out, struct text text)
     }
 }
 
-static void put_number(FCGX_Stream *out, const char *name_and_colon, long long number)
+static void put_number(FCGX_Stream *out, const char *name_and_colon, int64_t number)
 {
-    char line[64];
-    int length = snprintf(line, sizeof line, "%s%lld\r\n", name_and_colon, number);
+    char digits[TEXT_INT64_BYTES];
 
-    CHECK(length > 0 && (size_t)length < sizeof line);
-    put(out, (struct text){line, (size_t)length});
+    put(out, text_from(name_and_colon));
+    put(out, text_of_int64(number, digits));
+    put(out, TEXT("\r\n"));
 }
 
 static void put_status(FCGX_Stream *out, int status)
@@ -154,9 +153,13 @@ static void put_header(FCGX_Stream *out, const char *name_and_colon, struct text
     if (!value.at)
         return;
     put(out, text_from(name_and_colon));
-    for (size_t i = 0; i < value.length; i++)
-        if (value.at[i] >= 0x20 && value.at[i] <= 0x7e)
-            FCGX_PutChar(value.at[i], out);
+    while (value.length > 0) {
+        size_t plain = 0;
+        while (plain < value.length && value.at[plain] >= 0x20 && value.at[plain] <= 0x7e)
+            plain++;
+        put(out, (struct text){value.at, plain});
+        value = text_skip(value, plain < value.length ? plain + 1 : plain);
+    }
     put(out, TEXT("\r\n"));
 }
 
@@ -166,7 +169,7 @@ bool conn_write(const FCGX_Request *fcgi, const struct http_answer *answer)
 
     put_status(out, answer->status);
     put_header(out, "Content-Type: ", answer->content_type);
-    put_number(out, "Content-Length: ", (long long)answer->body.length);
+    put_number(out, "Content-Length: ", (int64_t)answer->body.length);
     put_header(out, "Request-Id: ", answer->request_id);
     put_header(out, "Allow: ", answer->allow);
     if (answer->retry_after_s > 0)

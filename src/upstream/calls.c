@@ -37,21 +37,26 @@ bool step_creates(enum step step)
     return steps[step].creates;
 }
 
-/* application/x-www-form-urlencoded, the unreserved characters of RFC 3986 as they are. */
+/* The characters of RFC 3986 that stand for themselves anywhere. */
+static const bool unreserved[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true,
+    ['_'] = true,         ['.'] = true,         ['~'] = true,
+};
+
+/* application/x-www-form-urlencoded. */
 static void add_encoded(struct builder *out, struct text value)
 {
     static const char hex[] = "0123456789ABCDEF";
+    size_t start = 0; /* of the run that goes as it is */
     for (size_t i = 0; i < value.length; i++) {
         unsigned char c = (unsigned char)value.at[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-            c == '_' || c == '.' || c == '~') {
-            builder_add_char(out, (char)c);
-        } else {
-            builder_add_char(out, '%');
-            builder_add_char(out, hex[c >> 4]);
-            builder_add_char(out, hex[c & 15]);
-        }
+        if (unreserved[c])
+            continue;
+        builder_add(out, (struct text){value.at + start, i - start});
+        builder_add(out, (struct text){(const char[]){'%', hex[c >> 4], hex[c & 15]}, 3});
+        start = i + 1;
     }
+    builder_add(out, (struct text){value.at + start, value.length - start});
 }
 
 /* name=value, with an & before all but the first; an absent value is left out. Names are ours and go as they

@@ -23,6 +23,18 @@ static void absent_differs_from_empty(void **state)
     assert_int_equal(text_from("abc").length, 3);
 }
 
+static void writes_integers(void **state)
+{
+    char room[TEXT_INT64_BYTES];
+
+    (void)state;
+    assert_true(text_is(text_of_int64(0, room), TEXT("0")));
+    assert_true(text_is(text_of_int64(-7, room), TEXT("-7")));
+    assert_true(text_is(text_of_int64(120, room), TEXT("120")));
+    assert_true(text_is(text_of_int64(INT64_MAX, room), TEXT("9223372036854775807")));
+    assert_true(text_is(text_of_int64(INT64_MIN, room), TEXT("-9223372036854775808")));
+}
+
 static void reads_integers(void **state)
 {
     static const struct {
@@ -65,6 +77,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compares),
         cmocka_unit_test(absent_differs_from_empty),
+        cmocka_unit_test(writes_integers),
         cmocka_unit_test(reads_integers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
