@@ -1,14 +1,14 @@
 #include "upstream/transfer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
 #define BODY_FIRST_BYTES 4096
-#define URL_MAX_BYTES 2048
-#define RETRY_AFTER_MAX_S 60 /* longer, and what is in doubt would stay so after the upstream is back */
+#define PATH_MAX_BYTES 2048
+#define EXPECT_FROM_BYTES 1024 /* before longer bodies libcurl would ask first */
+#define RETRY_AFTER_MAX_S 60   /* longer, and what is in doubt would stay so after the upstream is back */
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *owner)
 {
@@ -110,11 +110,11 @@ static bool set_common(CURL *easy, struct transfer *transfer, const struct upstr
     return SET(NOSIGNAL, 1L) && SET(PRIVATE, transfer) && SET(WRITEFUNCTION, on_body) &&
            SET(WRITEDATA, transfer) && SET(HEADERFUNCTION, on_header) && SET(HEADERDATA, transfer) &&
            SET(PREREQFUNCTION, on_sending) && SET(PREREQDATA, transfer) && SET(PROTOCOLS_STR, "http,https") &&
-           SET(FOLLOWLOCATION, 0L) && SET(PROXY, "") &&
+           SET(FOLLOWLOCATION, 0L) && SET(PROXY, "") && SET(NOPROXY, "*") &&
            SET(CONNECTTIMEOUT_MS, settings->connect_timeout_ms) &&
            SET(TIMEOUT_MS, settings->call_timeout_ms) && SET(SSL_VERIFYPEER, 1L) && SET(SSL_VERIFYHOST, 2L) &&
-           (!settings->ca_file || SET(CAINFO, settings->ca_file)) && SET(USERAGENT, "invoicegate/1") &&
-           SET(TCP_KEEPALIVE, 1L) && SET(BUFFERSIZE, 8192L) && SET(PIPEWAIT, secure ? 1L : 0L) &&
+           (!settings->ca_file || SET(CAINFO, settings->ca_file)) && SET(TCP_KEEPALIVE, 1L) &&
+           SET(BUFFERSIZE, 8192L) && SET(PIPEWAIT, secure ? 1L : 0L) &&
            SET(HTTP_VERSION, (long)(secure ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 }
 
@@ -190,16 +190,31 @@ static bool load_headers(struct transfer *transfer, const struct transfer_target
                                    call->idempotency_key.length + call->traceparent.length))
         return false;
     end = transfer->header_text;
+    /* All that is the same for every call goes here, too: libcurl would write it twice otherwise. */
+    header_add(transfer, &count, &end, "User-Agent: invoicegate/1", TEXT(""));
     header_add(transfer, &count, &end, "", authorization);
     header_add(transfer, &count, &end, "Stripe-Version: ", version);
     if (call->account_id.at)
         header_add(transfer, &count, &end, "Stripe-Account: ", call->account_id);
-    header_add(transfer, &count, &end, "Expect:", TEXT(""));
+    if (call->form.length >= EXPECT_FROM_BYTES)
+        header_add(transfer, &count, &end, "Expect:", TEXT(""));
     if (call->idempotency_key.at)
         header_add(transfer, &count, &end, "Idempotency-Key: ", call->idempotency_key);
     if (call->traceparent.at)
         header_add(transfer, &count, &end, "traceparent: ", call->traceparent);
     return true;
+}
+
+/* The path with its query, as it is. Of a whole URL libcurl would take scheme and host apart for each call.
+ */
+static bool load_target(CURL *easy, struct text path)
+{
+    char room[PATH_MAX_BYTES];
+    if (path.length >= sizeof(room))
+        return false;
+    memcpy(room, path.at, path.length);
+    room[path.length] = '\0';
+    return SET(REQUEST_TARGET, room);
 }
 
 static bool load_method(CURL *easy, const struct call *call)
@@ -226,15 +241,13 @@ static int64_t unix_now_us(void)
 bool transfer_load(struct transfer *transfer, const struct transfer_target *target, const struct call *call)
 {
     CURL *easy = transfer->easy;
-    char url[URL_MAX_BYTES];
-    int length = snprintf(url, sizeof(url), "%s%.*s", target->url, (int)call->path.length, call->path.at);
     transfer->body_bytes = 0;
     transfer->sendings = 0;
     forget_headers(transfer);
     transfer->started_us = unix_now_us();
     transfer->started_clock_us = loop_clock_us();
-    return length > 0 && (size_t)length < sizeof(url) && SET(URL, url) && load_method(easy, call) &&
-           load_headers(transfer, target, call) && SET(HTTPHEADER, transfer->headers);
+    return load_target(easy, call->path) && load_method(easy, call) && load_headers(transfer, target, call) &&
+           SET(HTTPHEADER, transfer->headers);
 }
 
 void transfer_reply(struct transfer *transfer, CURLcode code, struct reply *reply)

@@ -6,7 +6,7 @@
 
 #include "upstream/upstream.h"
 
-#define TRANSFER_HEADERS_MAX 7
+#define TRANSFER_HEADERS_MAX 8
 #define TRANSFER_REQUEST_ID_BYTES 128
 
 struct transfer {
@@ -38,7 +38,6 @@ void transfer_free(struct transfer *transfer);
 void transfer_rest(struct transfer *transfer);
 
 struct transfer_target {
-    const char *url;
     const char *version;
     const char *authorization; /* a whole header line */
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "upstream/sockets.h"
 #include "upstream/transfer.h"
 
 #define AUTHORIZATION_MAX_BYTES 1024
@@ -16,18 +17,14 @@ struct upstream {
     upstream_reply_fn *reply;
     void *owner;
     CURLM *multi;
-    CURLSH *share; /* TLS sessions, for handles that have none yet */
+    CURLSH *share;  /* TLS sessions, for handles that have none yet */
+    CURLU *address; /* without a path: that belongs to the calls */
+    struct sockets sockets;
     struct timer timer;
     struct transfer **transfers; /* by number - 1 */
     uint32_t made;
     uint32_t running;
     struct transfer *free;
-};
-
-/* libcurl's socket and its place in our loop. */
-struct socket {
-    struct upstream *upstream;
-    struct watch watch;
 };
 
 static void transfer_give_back(struct upstream *upstream, struct transfer *transfer)
@@ -59,19 +56,11 @@ static void deliver(struct upstream *upstream)
     }
 }
 
-static void on_socket_event(void *owner, uint32_t events)
+static void on_socket(void *owner, curl_socket_t fd, int flags)
 {
-    struct socket *socket = owner;
-    struct upstream *upstream = socket->upstream;
-    int flags = 0, running;
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP))
-        flags |= CURL_CSELECT_IN;
-    if (events & EPOLLOUT)
-        flags |= CURL_CSELECT_OUT;
-    if (events & EPOLLERR)
-        flags |= CURL_CSELECT_ERR;
-    /* From here on socket may be freed by on_socket. */
-    curl_multi_socket_action(upstream->multi, socket->watch.fd, flags, &running);
+    struct upstream *upstream = owner;
+    int running;
+    curl_multi_socket_action(upstream->multi, fd, flags, &running);
     deliver(upstream);
 }
 
@@ -91,41 +80,6 @@ static int on_timer_wish(CURLM *multi, long delay_ms, void *owner)
         loop_untimer(upstream->loop, &upstream->timer);
     else
         loop_timer(upstream->loop, &upstream->timer, delay_ms, on_timer, upstream);
-    return 0;
-}
-
-static void socket_forget(struct upstream *upstream, struct socket *socket)
-{
-    if (!socket)
-        return;
-    loop_unwatch(upstream->loop, &socket->watch);
-    free(socket);
-}
-
-static int on_socket_wish(CURL *easy, curl_socket_t fd, int what, void *owner, void *assigned)
-{
-    struct upstream *upstream = owner;
-    struct socket *socket = assigned;
-    uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0U) | (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        socket_forget(upstream, socket);
-        return 0;
-    }
-    if (socket) {
-        loop_watch_events(upstream->loop, &socket->watch, events);
-        return 0;
-    }
-    socket = calloc(1, sizeof(*socket));
-    if (!socket)
-        return -1;
-    socket->upstream = upstream;
-    socket->watch.fd = -1;
-    if (!loop_watch(upstream->loop, &socket->watch, fd, events, on_socket_event, socket)) {
-        free(socket);
-        return -1;
-    }
-    curl_multi_assign(upstream->multi, fd, socket);
     return 0;
 }
 
@@ -167,10 +121,9 @@ static bool set_keys(struct upstream *upstream)
 static bool set_multi(struct upstream *upstream)
 {
     CURLM *multi = upstream->multi;
-    return multi && upstream->share &&
+    return multi && upstream->share && upstream->address &&
            curl_share_setopt(upstream->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK &&
-           curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket_wish) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, upstream) == CURLM_OK &&
+           sockets_watch(&upstream->sockets, multi) &&
            curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wish) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_TIMERDATA, upstream) == CURLM_OK &&
            curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)upstream->settings.max_calls) == CURLM_OK;
@@ -188,8 +141,13 @@ struct upstream *upstream_open(struct loop *loop, const struct upstream_settings
     upstream->settings = *settings;
     upstream->reply = reply;
     upstream->owner = owner;
+    upstream->sockets = (struct sockets){.loop = loop, .ready = on_socket, .owner = upstream};
     upstream->transfers = calloc(settings->max_calls, sizeof(*upstream->transfers));
     upstream->share = curl_share_init();
+    upstream->address = curl_url();
+    /* With an address that libcurl cannot read each call fails, and says why. */
+    if (upstream->address)
+        (void)curl_url_set(upstream->address, CURLUPART_URL, settings->url, 0);
     upstream->multi = curl_multi_init();
     if (!upstream->transfers || !set_multi(upstream) || !set_keys(upstream)) {
         upstream_close(upstream);
@@ -210,7 +168,12 @@ static struct transfer *transfer_take(struct upstream *upstream)
     transfer = transfer_new(&upstream->settings);
     if (!transfer)
         return NULL;
-    curl_easy_setopt(transfer->easy, CURLOPT_SHARE, upstream->share);
+    if (!sockets_keep(&upstream->sockets, transfer->easy) ||
+        curl_easy_setopt(transfer->easy, CURLOPT_CURLU, upstream->address) != CURLE_OK ||
+        curl_easy_setopt(transfer->easy, CURLOPT_SHARE, upstream->share) != CURLE_OK) {
+        transfer_free(transfer);
+        return NULL;
+    }
     upstream->transfers[upstream->made++] = transfer;
     transfer->number = upstream->made;
     return transfer;
@@ -218,8 +181,7 @@ static struct transfer *transfer_take(struct upstream *upstream)
 
 bool upstream_start(struct upstream *upstream, struct ref ref, const struct call *call, uint32_t *number)
 {
-    struct transfer_target target = {upstream->settings.url, upstream->settings.version,
-                                     upstream->authorization[call->mode]};
+    struct transfer_target target = {upstream->settings.version, upstream->authorization[call->mode]};
     struct transfer *transfer = target.authorization ? transfer_take(upstream) : NULL;
     if (!transfer)
         return false;
@@ -276,6 +238,8 @@ void upstream_close(struct upstream *upstream)
     }
     curl_multi_cleanup(upstream->multi);
     curl_share_cleanup(upstream->share);
+    curl_url_cleanup(upstream->address);
+    sockets_free(&upstream->sockets);
     loop_untimer(upstream->loop, &upstream->timer);
     for (int mode = 0; mode < MODE_COUNT; mode++)
         free(upstream->authorization[mode]);
