@@ -63,7 +63,7 @@ const struct statement_text statements[STATEMENT_COUNT] = {
                        12},
     [STORE_USED] = {"used", "select ord, verdict from gateway.keys_used($1, $2)", 2},
     [STORE_COUNT] = {"count", "select unresolved, oldest_s from gateway.count_unresolved()", 0},
-    [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9},
+    [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", 10},
     [STATEMENT_LEASE] = {"lease", "select gateway.renew_lease($1, $2)", 2},
     [STATEMENT_PARTITIONS] = {"partitions", "select gateway.make_partitions(3)", 0},
     [STATEMENT_PURGE] = {"purge", "select gateway.purge_keys($1, 500)", 1},
@@ -298,6 +298,20 @@ void statement_params(struct params *params, const struct statement_context *con
     }
 }
 
+/* Whether some of the calls may stand in the books already: of a task that is run again, or of a sweep (fence
+ * 0), each of which counts its attempts anew. */
+static bool may_be_recorded(struct store_task *const *tasks, int count)
+{
+    for (int t = 0; t < count; t++) {
+        if (tasks[t]->again || tasks[t]->errors > 0)
+            return true;
+        for (const struct store_call *call = tasks[t]->calls; call; call = call->next)
+            if (call->fence == 0)
+                return true;
+    }
+    return false;
+}
+
 int statement_calls_params(struct params *params, struct store_task *const *tasks, int count)
 {
     int calls = 0;
@@ -311,6 +325,8 @@ int statement_calls_params(struct params *params, struct store_task *const *task
             for (const struct store_call *call = tasks[t]->calls; call; call = call->next)
                 params_array_add(params, &call_columns[c], call);
     }
+    if (calls > 0)
+        params_bool(params, may_be_recorded(tasks, count));
     return calls;
 }
 

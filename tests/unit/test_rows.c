@@ -293,7 +293,9 @@ static void a_note_is_written_column_by_column(void **state)
 
 static void the_calls_of_all_tasks_travel_together(void **state)
 {
-    struct store_call calls[3] = {{.next = &calls[1], .attempt = 1}, {.attempt = 2}, {.attempt = 3}};
+    struct store_call calls[3] = {{.next = &calls[1], .fence = 1, .attempt = 1},
+                                  {.fence = 1, .attempt = 2},
+                                  {.fence = 1, .attempt = 3}};
     struct store_task first = {.calls = &calls[0]}, none = {0}, second = {.calls = &calls[2]};
     struct store_task *tasks[] = {&first, &none, &second}, *empty[] = {&none};
     struct params params = {0};
@@ -304,8 +306,27 @@ static void the_calls_of_all_tasks_travel_together(void **state)
     assert_bytes(&params, params.starts[3], params.starts[4],
                  "00000001 00000001 00000017 00000003 00000001 "
                  "00000004 00000001 00000004 00000002 00000004 00000003");
+    assert_bytes(&params, params.starts[9], params.used, "00");
     assert_int_equal(statement_calls_params(&params, empty, 1), 0);
     assert_int_equal(params.count, 0);
+    params_free(&params);
+}
+
+/* What is run again, was refused or comes from a sweep. */
+static void calls_that_may_be_recorded_already_say_so(void **state)
+{
+    struct store_call call = {.fence = 1, .attempt = 1}, of_sweep = {.attempt = 1};
+    struct store_task fresh = {.calls = &call}, again = {.calls = &call, .again = true},
+                      refused = {.calls = &call, .errors = 1}, sweep = {.calls = &of_sweep};
+    struct store_task *others[] = {&again, &refused, &sweep};
+    struct params params = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        struct store_task *tasks[] = {&fresh, others[i]};
+        assert_int_equal(statement_calls_params(&params, tasks, COUNT_OF(tasks)), 2);
+        assert_bytes(&params, params.starts[9], params.used, "01");
+    }
     params_free(&params);
 }
 
@@ -417,6 +438,7 @@ int main(void)
         cmocka_unit_test(statements_get_the_parameters_they_name),
         cmocka_unit_test(a_note_is_written_column_by_column),
         cmocka_unit_test(the_calls_of_all_tasks_travel_together),
+        cmocka_unit_test(calls_that_may_be_recorded_already_say_so),
         cmocka_unit_test(fields_are_read),
         cmocka_unit_test(verdicts_are_read),
         cmocka_unit_test(a_row_without_a_place_is_nobodys),
