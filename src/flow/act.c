@@ -96,8 +96,11 @@ void act_done(struct job *job, struct decision decision, const struct reply *rep
 enum sight { SHOWS_DONE, SHOWS_UNDONE, SHOWS_NEITHER };
 
 /* Marks are request ids, which begin with their time: a later update has written over what this one left. */
-static enum sight sight_of_mark(struct text mark, struct text ours)
+static enum sight sight_of_mark(const struct job *job, struct text mark)
 {
+    struct text form = job->plan.form, ours = text_from(job->request_text);
+    if (!form.at || !memmem(form.at, form.length, METADATA_ACT, strlen(METADATA_ACT)))
+        return SHOWS_NEITHER; /* it was frozen without one */
     if (text_is(mark, ours))
         return SHOWS_DONE;
     return mark.length == ours.length && memcmp(mark.at, ours.at, ours.length) > 0 ? SHOWS_NEITHER
@@ -112,7 +115,7 @@ static enum sight sight_of(const struct job *job, struct object invoice)
     bool is_draft = text_is(status, TEXT("draft"));
     switch (job->plan.act) {
     case ACT_UPDATE:
-        return sight_of_mark(object_text(invoice, "metadata." METADATA_ACT), text_from(job->request_text));
+        return sight_of_mark(job, object_text(invoice, "metadata." METADATA_ACT));
     case ACT_SEND:
         return is_draft ? SHOWS_UNDONE : SHOWS_NEITHER;
     case ACT_VOID:
@@ -125,6 +128,7 @@ static enum sight sight_of(const struct job *job, struct object invoice)
 static void look_at_invoice(struct job *job, const struct reply *reply, struct object invoice)
 {
     enum sight sight = sight_of(job, invoice);
+    invoice_keep(job, reply, invoice); /* whatever is told: the books show what was seen */
     if (sight == SHOWS_UNDONE) {
         lookup_absent(job);
         return;
@@ -167,8 +171,8 @@ static void look_at_items(struct job *job, struct object list)
 void act_looked_up(struct job *job, struct decision decision, const struct reply *reply, struct object object)
 {
     bool is_list = job->plan.act == ACT_INVOICEITEM;
-    bool gone = decision.outcome == OUTCOME_REFUSED && reply->status == 404;
-    job->gone = gone && invoice_is_gone(reply, object);
+    bool gone = says_gone(job, decision, reply, object);
+    job->gone = gone;
     if (!gone && (decision.outcome != OUTCOME_OK || !(is_list || is_about_it(job, object)))) {
         step_retry(job, reply->retry_after_s);
     } else if (is_list) {

@@ -42,7 +42,7 @@ static void finish(struct job *job, struct text state)
         .reason = text_from(job->ending.reason),
         .detail = job->ending.message,
         .http_status = job->ending.status,
-        .invoice_id = made || job->has_invoice_facts ? job->plan.invoice_id : TEXT_NONE,
+        .invoice_id = made || (job->has_invoice_facts && !job->gone) ? job->plan.invoice_id : TEXT_NONE,
         .status = deleted || job->gone ? TEXT("deleted") : job->status,
         .number = job->number,
         .amount_minor = deleted || !job->has_invoice_facts ? STORE_NULL64 : job->total_minor,

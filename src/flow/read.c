@@ -206,14 +206,23 @@ static void forget(struct job *job)
     keep_in_books(job, TEXT("deleted"));
 }
 
+/* What cannot be expanded is the caller's to hear. */
+static void tell_what_was_said(struct job *job, struct decision decision, const struct reply *reply,
+                               struct object object)
+{
+    ending_upstream_said(job, decision, reply, object);
+    (void)tell_ending(job);
+    ending_done(job);
+}
+
 void read_called(struct job *job, struct decision decision, const struct reply *reply, struct object object)
 {
     bool about_it =
         decision.outcome == OUTCOME_OK && text_is(object_text(object, "id"), job->plan.invoice_id);
     if (decision.outcome == OUTCOME_REFUSED && invoice_is_gone(reply, object))
         forget(job);
-    else if (decision.outcome == OUTCOME_REFUSED && reply->status == 404)
-        refuse_and_end(job, reason_of("invoice_unknown"));
+    else if (decision.outcome == OUTCOME_REFUSED && job->request.query.expand.at && object_is_error(object))
+        tell_what_was_said(job, decision, reply, object);
     else if (about_it && job->request.query.expand.at)
         tell_and_end(job, response_stripe_object(&job->arena, reply->body));
     else if (about_it && !object_true(object, "deleted"))

@@ -11,6 +11,8 @@ static const struct reason reasons[] = {
     {"out_of_scope", 403, 0, "This API key may not be used for this account or this call."},
     {"in_flight", 409, 1,
      "A request with this Idempotency-Key is still being worked on. Send it again in a moment."},
+    {"invoice_busy", 429, 1,
+     "Another call on this invoice is still being worked on. Send this one again in a moment."},
     {"key_reused", 422, 0,
      "This Idempotency-Key was used with other parameters. Use a new key for a new invoice."},
     {"no_default_account", 400, 0, "The agency has no default account: name the account in the request."},

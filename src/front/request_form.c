@@ -85,11 +85,13 @@ static bool is_parameter_name(struct text name)
     return true;
 }
 
-/* Whether it can send money, or the responsibility for it, to another account. */
-static bool moves_money(struct text name)
+/* Whether it can send money, or the responsibility for it, to another account, or reach what others have in
+ * this one. */
+static bool reaches_out(struct text name)
 {
     static const struct text names[] = {TEXT("application_fee_amount"), TEXT("transfer_data"),
-                                        TEXT("on_behalf_of"), TEXT("issuer")};
+                                        TEXT("on_behalf_of"),           TEXT("issuer"),
+                                        TEXT("customer_account"),       TEXT("from_invoice")};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (text_is(name, names[i]))
@@ -102,11 +104,10 @@ static void check_unknown(struct reading *reading, const struct form_pair *pair)
     /* The other calls of the upstream's interface have parameters of their own. */
     bool pass = reading->rules->pass_through || reading->request->route != ROUTE_INVOICES;
 
-    if (moves_money(pair->parts[0])) {
+    if (reaches_out(pair->parts[0])) {
         if (!reading->rules->pass_through_money)
             refuse_param(reading, "parameter_money", "parameter_unknown", pair->name,
-                         " may move money to another account: the operator of this gateway has not allowed "
-                         "it.");
+                         " may reach beyond this agency: the operator of this gateway has not allowed it.");
     } else if (!pass || !is_parameter_name(pair->parts[0])) {
         refuse_param(reading, "parameter_unknown", "parameter_unknown", pair->name,
                      " is not a parameter of this call.");
@@ -245,6 +246,23 @@ static void read_parameters(struct reading *reading, struct form *form)
         check_missing(reading, form);
 }
 
+/* What stands behind the ? of a POST would be lost: nobody may take it for done. */
+static void check_query(struct reading *reading)
+{
+    struct text uri = reading->http->uri, query, name;
+    const char *mark = uri.at ? memchr(uri.at, '?', uri.length) : NULL;
+
+    if (!mark)
+        return;
+    query = text_skip(uri, (size_t)(mark - uri.at) + 1);
+    name = (struct text){query.at, 0};
+    while (name.length < query.length && query.at[name.length] != '=' && query.at[name.length] != '&')
+        name.length++;
+    if (name.length > 0)
+        refuse_param(reading, "query", "parameter_unknown", name,
+                     " stands in the address: the parameters of a POST belong in its body.");
+}
+
 bool request_read_form(struct reading *reading)
 {
     struct request *request = reading->request;
@@ -256,6 +274,7 @@ bool request_read_form(struct reading *reading)
         refuse_form(reading, &error);
         return !arena_overflowed(reading->arena);
     }
+    check_query(reading);
     read_parameters(reading, &form);
     builder_init(&out, reading->arena, 256);
     form_write(&form, &out);

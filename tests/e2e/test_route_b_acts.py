@@ -73,7 +73,9 @@ def test_an_invoice_does_not_come_back_from_its_end(stack: Stack, caller: Caller
         pending = stack.send(caller.post_bytes(path))
         open_upstream = lambda: stack.sandbox.ledger(caller.tenant.account)["invoices"][0]["status"] == "open"  # noqa: E731
         wait_for("the upstream to finalize", open_upstream)
-        assert caller.post(f"invoices/{invoice}/void").json["status"] == "void"
+        stack.sandbox.api("POST", f"invoices/{invoice}/void", account=caller.tenant.account)
+        stack.sql("update gateway.invoices set refreshed_at = 'epoch' where invoice_id = %s", invoice)
+        assert caller.get(f"invoices/{invoice}").json["status"] == "void"
     assert pending.answer().status in (200, 504)
     books.settle()
     assert audited(stack, invoice)["status"] == "void"
@@ -136,13 +138,35 @@ def test_a_refused_act_leaves_everything_as_it_was(stack: Stack, caller: Caller)
     assert caller.post(f"invoices/{invoice['id']}/finalize").status == 200
 
 
-def test_two_acts_at_once(caller: Caller, stack: Stack) -> None:
+def test_acts_on_one_invoice_go_one_after_another(caller: Caller, stack: Stack) -> None:
+    """Who comes while another is at it is told to come again; what the books show is what the last one did."""
     invoices = [whole(caller)["id"] for _ in range(5)]
-    requests = [caller.post_bytes(f"invoices/{i}", description=f"d{n}") for i in invoices for n in range(6)]
-    answers = stack.burst(requests)
-    assert {answer.status for answer in answers} == {200}
+    requests = [caller.post_bytes(f"invoices/{i}", description=f"d{n}") for n in range(6) for i in invoices]
+    answers = stack.burst(requests + [caller.post_bytes(f"invoices/{i}/finalize") for i in invoices])
+    assert {answer.status for answer in answers} <= {200, 400, 429}  # 400: finalized meanwhile
+    for busy in (answer for answer in answers if answer.status == 429):
+        assert "Another call on this invoice" in refused(busy, 429, "invalid_request_error")
+        assert busy.header("Retry-After") and busy.header("Stripe-Should-Retry") == "true"
     for invoice in invoices:
-        assert audited(stack, invoice)["object"]["description"].startswith("d")
+        real = stack.sandbox.api("GET", f"invoices/{invoice}", account=caller.tenant.account)
+        kept = audited(stack, invoice)
+        assert (kept["status"], kept["object"]["description"]) == (real["status"], real["description"])
+
+
+def test_items_of_one_invoice_may_come_together(caller: Caller, stack: Stack) -> None:
+    customer = caller.customer()
+    invoice = caller.create(customer=customer)["id"]
+    items = [caller.post_bytes("invoiceitems", customer=customer, invoice=invoice, amount=100, currency="usd") for _ in range(6)]
+    assert {answer.status for answer in stack.burst(items)} == {200}
+    assert caller.get(f"invoices/{invoice}").json["total"] == 600
+
+
+def test_others_cannot_keep_an_invoice_busy(stack: Stack, caller: Caller) -> None:
+    other = Caller(stack, stack.tenant(account=caller.tenant.account))
+    invoices = [whole(caller)["id"] for _ in range(5)]
+    theirs = [other.post_bytes(f"invoices/{i}", description="x") for i in invoices for _ in range(4)]
+    answers = stack.burst(theirs + [caller.post_bytes(f"invoices/{i}", description="mine") for i in invoices])
+    assert [answer.status for answer in answers] == [404] * 20 + [200] * 5
 
 
 # ---- items
@@ -289,21 +313,80 @@ def test_an_update_that_nobody_speaks_of(patient: Stack, done: bool) -> None:
     assert shown["description"] == ("new" if done else None)
 
 
-def test_an_update_that_was_written_over(patient: Stack) -> None:
-    """Its own mark is gone, a later one is there: nobody can tell what came of it."""
-    caller = Caller(patient, patient.tenant())
+def test_nothing_is_done_over_an_act_in_doubt(patient: Stack) -> None:
+    """The invoice is kept for whoever began, also after a 504: then for the next one."""
+    caller, books = Caller(patient, patient.tenant()), Books(patient)
+    path = ready_for(caller, "update")
+    with patient.sandbox.faulty("hang", step="advance", account=caller.tenant.account):
+        refused(caller.post(path, key="k", description="first"), 504, "api_error")
+        for later in (path, f"{path}/finalize"):
+            assert "Another call on this invoice" in refused(caller.post(later), 429, "invalid_request_error")
+        item = caller.post("invoiceitems", customer=caller.get(path).json["customer"], invoice=path.split("/")[1], amount=5, currency="usd")
+        refused(item, 429, "invalid_request_error")
+    books.settle()
+    again = caller.post(path, key="k", description="first")
+    assert again.status == 200 and again.json["description"] == "first", again
+    assert caller.post(path, description="second").json["description"] == "second"
+    assert caller.get(path).json["description"] == "second"
+
+
+def test_an_update_whose_mark_was_written_over(patient: Stack) -> None:
+    """Somebody else's later mark is there: nobody can tell what came of ours."""
+    caller, books = Caller(patient, patient.tenant()), Books(patient)
     path = told_no_more(patient, caller, "update", True)
     before = patient.sandbox.counts()["get_invoice"]
     with patient.sandbox.faulty("hang_before", step="get_invoice", account=caller.tenant.account):
         pending = patient.send(caller.post_bytes(path, key="k", description="first"))
         wait_for("the look", lambda: patient.sandbox.counts()["get_invoice"] > before)
-        assert caller.post(path, description="second").status == 200
+        later = {"metadata[invoicegate_act]": "ffffffff-ffff-7fff-bfff-ffffffffffff"}
+        patient.sandbox.api("POST", path, later, account=caller.tenant.account)
     request_id = pending.answer().request_id
-    Books(patient).settle()
+    books.settle()
     row = patient.request_row(request_id)
     assert row and (row["state"], row["reason"]) == ("failed", "act_unsure"), row
     assert "not known whether" in refused(caller.post(path, key="k", description="first"), 504, "api_error")
-    assert caller.get(path).json["description"] == "second"
+
+
+@pytest.mark.parametrize("act", ["update", "finalize", "send", "item"])
+def test_somebodys_404_says_nothing_of_an_act(patient: Stack, act: str) -> None:
+    """A look that is answered by a 404 which is not the upstream's own word is no look."""
+    caller, books = Caller(patient, patient.tenant()), Books(patient)
+    customer = caller.customer()
+    if act == "item":
+        path, fields, look = "invoiceitems", {"customer": customer, "amount": 5, "currency": "usd"}, "invoiceitem"
+        patient.sandbox.fault("reset_after", step="invoiceitem", account=caller.tenant.account, count=1)
+        patient.sandbox.fault("idempotency_error", step="invoiceitem", account=caller.tenant.account, count=1)
+    else:
+        path, fields, look = told_no_more(patient, caller, act, True), ACTS[act][3], "get_invoice"
+    patient.sandbox.fault("status", step=look, account=caller.tenant.account, count=2, status=404)
+    answer = caller.post(path, key="k", **fields)
+    books.settle()
+    assert answer.status == 504 or act != "send", answer
+    again = caller.post(path, key="k", **fields)
+    assert again.status == (504 if act == "send" else 200), again
+    if act == "item":
+        assert len(patient.sandbox.ledger(caller.tenant.account)["invoiceitems"]) == 1
+
+
+def test_a_draft_does_not_come_back(patient: Stack) -> None:
+    """It was deleted, and everybody knows, while the answer to an update of it was on its way."""
+    caller, books = Caller(patient, patient.tenant()), Books(patient)
+    path = ready_for(caller, "update")
+    with patient.sandbox.faulty("hang", step="advance", account=caller.tenant.account):
+        refused(caller.post(path, key="k", description="first"), 504, "api_error")
+        patient.sandbox.api("DELETE", path, account=caller.tenant.account)
+        patient.sql("update gateway.invoices set refreshed_at = 'epoch' where invoice_id = %s", path.split("/")[1])
+        refused(caller.get(path), 404, "invalid_request_error")
+    books.settle()
+    refused(caller.get(path), 404, "invalid_request_error")
+    assert patient.audit("select from audit.invoices where invoice_id = %s", path.split("/")[1]) == []
+
+
+def test_parameters_in_the_address_are_not_lost(stack: Stack, caller: Caller) -> None:
+    path = ready_for(caller, "finalize")
+    with stack.nothing_upstream():
+        refused(caller.post(f"{path}?auto_advance=false"), 400, "invalid_request_error", param="auto_advance")
+        refused(caller.post("invoices?customer=cus_1"), 400, "invalid_request_error", param="customer")
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
@@ -318,7 +401,8 @@ def test_nothing_shows_that_an_invoice_was_sent_again(patient: Stack, done: bool
     before = patient.sandbox.counts()["send"]
     again = caller.post(path, key="k")
     assert again.replayed and again.body == answer.body and patient.sandbox.counts()["send"] == before
-    assert caller.get(f"invoices/{invoice}").json["status"] == "open"  # looked at, not remembered
+    assert audited(patient, invoice)["status"] == "open"
+    assert caller.get(f"invoices/{invoice}").json["status"] == "open"
 
 
 def test_a_draft_that_was_not_sent(patient: Stack) -> None:

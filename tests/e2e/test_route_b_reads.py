@@ -132,6 +132,18 @@ def test_expand_asks_the_upstream(stack: Stack, caller: Caller) -> None:
     assert stack.sandbox.counts()["get_invoice"] == before + 1
 
 
+def test_what_cannot_be_expanded_is_the_callers_to_hear(stack: Stack, caller: Caller) -> None:
+    made = caller.create()
+    refused(caller.get(f"invoices/{made['id']}?expand=customer"), 400, "invalid_request_error", param="expand")
+
+
+def test_somebodys_404_is_no_word_of_the_upstream(stack: Stack, caller: Caller) -> None:
+    made = caller.create()
+    make_old(stack, made["id"])
+    with stack.sandbox.faulty("status", step="get_invoice", account=caller.tenant.account, status=404):
+        assert caller.get(f"invoices/{made['id']}").json["id"] == made["id"]
+
+
 def test_nobody_elses(stack: Stack, caller: Caller) -> None:
     other = Caller(stack, stack.tenant())
     theirs, mine = other.create()["id"], caller.create()["id"]

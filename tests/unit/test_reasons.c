@@ -57,8 +57,8 @@ static void statuses_are_those_of_the_interface(void **state)
 /* 504 is the one answer that leaves the outcome open, that came too late, or with which an invoice stands. */
 static void only_the_unsettled_is_a_504(void **state)
 {
-    static const char *const unsettled[] = {"unresolved", "unresolved_keyless", "unresolved_act",
-                                            "compensated", "stood_already"};
+    static const char *const unsettled[] = {"unresolved",  "unresolved_keyless", "unresolved_act",
+                                            "compensated", "stood_already",      "act_unsure"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(reasons); i++) {
@@ -76,7 +76,8 @@ static void what_passes_says_when(void **state)
         bool passes = reasons[i].status == 503 || reasons[i].status == 429 || reasons[i].status == 409;
         print_message("%s\n", reasons[i].word);
         assert_int_equal(reasons[i].retry_after_s > 0, passes);
-        assert_in_range(reasons[i].retry_after_s, 0, 60);
+        assert_true(reasons[i].retry_after_s >= 0 ? reasons[i].retry_after_s <= 60
+                                                  : reasons[i].status == 504);
     }
 }
 

@@ -355,8 +355,10 @@ static void bodies(void **state)
         {TEXT(C "&9=1"), NULL, "parameter_unknown", "parameter_unknown", "9", NULL},
         {TEXT(C "&application_fee_amount=1"), NULL, "parameter_money", "parameter_unknown",
          "application_fee_amount",
-         "application_fee_amount may move money to another account: the operator of this gateway has not "
-         "allowed it."},
+         "application_fee_amount may reach beyond this agency: the operator of this gateway has not allowed "
+         "it."},
+        {TEXT(C "&from_invoice[invoice]=in_2"), NULL, "parameter_money", "parameter_unknown",
+         "from_invoice[invoice]", NULL},
         {TEXT(C "&transfer_data[destination]=acct_2"), NULL, "parameter_money", "parameter_unknown",
          "transfer_data[destination]", NULL},
         {TEXT(C "&transfer_data=x"), NULL, "parameter_money", "parameter_unknown", "transfer_data", NULL},
