@@ -15,6 +15,7 @@
 
 #define TRIES_MAX 5
 #define TRY_AGAIN_US 500000
+#define COPIES_MAX 1000
 
 struct retention {
     struct ctl *ctl;
@@ -24,9 +25,49 @@ struct retention {
     struct json_object *done;   /* for --json: a row a month */
 };
 
-static const char *path_of(const struct retention *retention, const char *table, const char *suffix)
+/* A month that came back is exported under a further name: TABLE.jsonl, TABLE.2.jsonl, TABLE.3.jsonl ... */
+static const char *path_of(const struct retention *retention, const char *table, int copy)
 {
-    return arena_printf(&retention->ctl->arena, "%s/%s.jsonl%s", retention->directory, table, suffix).at;
+    struct arena *arena = &retention->ctl->arena;
+    return copy == 1 ? arena_printf(arena, "%s/%s.jsonl", retention->directory, table).at
+                     : arena_printf(arena, "%s/%s.%d.jsonl", retention->directory, table, copy).at;
+}
+
+/* Never replaces what stands there. Not every file system knows such a renaming, but then it knows links. */
+static bool give_name(const char *draft, const char *path)
+{
+    if (renameat2(AT_FDCWD, draft, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS)
+        return false;
+    return link(draft, path) == 0 && unlink(draft) == 0;
+}
+
+/* The draft under the first name that is free; NULL after saying why not. Another file of this name may be
+ * all that is left of what was dropped before. */
+static const char *keep_file(const struct retention *retention, const char *table, const char *draft)
+{
+    for (int copy = 1; copy <= COPIES_MAX; copy++) {
+        const char *path = path_of(retention, table, copy);
+        if (path && give_name(draft, path))
+            return path;
+        if (!path || errno != EEXIST) {
+            say_error("%s cannot get its name: %s", draft, strerror(errno));
+            return NULL;
+        }
+    }
+    say_error("%s has %d files of %s already", retention->directory, COPIES_MAX, table);
+    return NULL;
+}
+
+/* What was not dropped for certain is in the database: its files would only be mistaken for an export. */
+static void take_back(const struct retention *retention)
+{
+    json_object_object_foreach(retention->tables, table, facts)
+    {
+        (void)table;
+        (void)unlink(json_object_get_string(json_object_object_get(facts, "file")));
+    }
 }
 
 static void sync_directory(const char *directory)
@@ -54,18 +95,16 @@ static enum ctl_exit export_one(struct retention *retention, const char *table)
 {
     struct ctl *ctl = retention->ctl;
     struct export expected;
-    const char *draft = path_of(retention, table, ".part");
-    const char *path = path_of(retention, table, "");
+    const char *draft = arena_printf(&ctl->arena, "%s/%s.jsonl.part", retention->directory, table).at;
+    const char *path = NULL;
     PGresult *state = DB_QUERY(&ctl->db, "select gateway.state_of_table($1)", db_text(table));
-    enum ctl_exit end = !state || !draft || !path ? CTL_DATABASE : export_expected(ctl, table, &expected);
+    enum ctl_exit end = !state || !draft ? CTL_DATABASE : export_expected(ctl, table, &expected);
     if (end == CTL_DONE)
         end = export_table(ctl, table, draft);
     if (end == CTL_DONE)
         end = export_check(draft, &expected);
-    if (end == CTL_DONE && rename(draft, path) != 0) {
-        say_error("%s cannot be renamed to %s: %s", draft, path, strerror(errno));
+    if (end == CTL_DONE && !(path = keep_file(retention, table, draft)))
         end = CTL_FAILED;
-    }
     if (end == CTL_DONE)
         note_table(retention, table, PQgetvalue(state, 0, 0), &expected, path);
     PQclear(state);
@@ -103,6 +142,8 @@ static enum ctl_exit drop_month(struct retention *retention)
         bool done = PQresultStatus(result) == PGRES_TUPLES_OK;
         if (!done && !again)
             db_say_error(&told, result);
+        if (!done && !again && sqlstate && PQstatus(db->connection) == CONNECTION_OK)
+            take_back(retention);
         PQclear(result);
         if (!again)
             return done ? CTL_DONE : CTL_FAILED;
@@ -140,7 +181,9 @@ static enum ctl_exit retire(struct retention *retention, const PGresult *months,
     retention->month = PQgetvalue(months, row, 1);
     retention->tables = json_object_new_object();
     enum ctl_exit end = export_month(retention, PQgetvalue(months, row, 2));
-    if (end == CTL_DONE)
+    if (end != CTL_DONE)
+        take_back(retention);
+    else
         end = drop_month(retention);
     if (end == CTL_DONE)
         tell(retention, PQgetvalue(months, row, 0));
@@ -200,7 +243,8 @@ static enum ctl_exit retention(struct ctl *ctl)
 
 static const struct option options[] = {
     {"keep-months", "NUMBER", "whole months to keep before the current one", NULL, true, false},
-    {"to", "DIR", "where the files go: TABLE.jsonl, one a partition", NULL, false, false},
+    {"to", "DIR", "where the files go: TABLE.jsonl, one a partition; none is ever replaced", NULL, false,
+     false},
     {"dry-run", NULL, "show which months would go; change nothing", NULL, false, false},
     OPTIONS_END,
 };
@@ -212,7 +256,10 @@ const struct command retention_commands[] = {
      "dropped\n"
      "only if its files were read back and agree line by line, nothing in it has changed since, nothing in "
      "it is\n"
-     "unfinished and all of it is in the roll-ups. Bytes are written as hex, as PostgreSQL shows them.",
+     "unfinished and all of it is in the roll-ups. Bytes are written as hex, as PostgreSQL shows them. A "
+     "month "
+     "that\n"
+     "came back by a late row is exported as TABLE.2.jsonl; audit.dropped_months tells of every file.",
      options,
      "  invoicegatectl retention --keep-months 24 --dry-run\n"
      "  invoicegatectl retention --keep-months 24 --to /var/backups/invoicegate\n",

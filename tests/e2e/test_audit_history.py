@@ -198,8 +198,29 @@ def test_unfinished_or_uncounted_months_stay(old: World, tmp_path: Path) -> None
     assert rolling.one("select gateway.roll_up()") == 1
     assert "not counted yet" in old.ctl.refusal(1, "retention", "--keep-months", "12", "--to", str(tmp_path))
     rolling.connection.rollback()
+    assert list(tmp_path.iterdir()) == []  # what stays is not exported
     assert len(retire(old, tmp_path)) == 2
     assert old.auditor.one("select sum(created + failed)::int from audit.daily") == 7
+
+
+def test_a_month_that_comes_back_replaces_nothing(old: World, tmp_path: Path) -> None:
+    """A late row makes a dropped month anew: what was exported before is all that is left of its other rows."""
+    name = "invoice_requests_2024_01"
+    retire(old, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for late in (2, 3):
+        (request,) = old.made(1, at=moment(f"2024-01-1{late}"))
+        old.worker.rows("select gateway.roll_up()")
+        old.worker.rows("select gateway.make_partitions(1)")
+        (done,) = retire(old, tmp_path)
+        file = tmp_path / f"{name}.{late}.jsonl"
+        assert [json.loads(line)["request_id"] for line in file.read_text().splitlines()] == [request]
+        assert done["tables"][name]["file"] == str(file)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name in before} == before
+    assert len(list(tmp_path.iterdir())) == 3 * len(before) - 6  # February did not come back
+    tables = old.auditor.one("select tables from audit.dropped_months where month = '2024-01-01Z'")
+    assert [tables[key]["rows"] for key in (name, f"{name}.2", f"{name}.3")] == [4, 1, 1]
+    assert {Path(facts["file"]).name for facts in tables.values()} == {p.name for p in tmp_path.iterdir() if "2024_01" in p.name}
 
 
 def test_what_changed_since_its_export_is_not_dropped(old: World) -> None:
