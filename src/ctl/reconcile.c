@@ -16,11 +16,29 @@
 #define CALLS_PER_S_DEFAULT 5
 #define CALLS_PER_S_MAX 100
 
+#define UUID "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
+
 #define TABLES                                                                                               \
     "create temporary table listed (invoice_id text primary key, request text, total_minor bigint, "         \
     "                               currency text); "                                                        \
     "create temporary table found (kind text, invoice_id text, request_id uuid, amount_minor bigint, "       \
     "                              currency text, upstream_minor bigint, upstream_currency text)"
+
+/* Agencies may share an account, and the upstream lists it whole: what another one holds is none of this
+ * one's business, so it is forgotten before anything is compared. An invoice may be unknown here and yet
+ * carry the mark of another's request. */
+static const char forget_sql[] = {
+    "with theirs as ("
+    "    delete from pg_temp.listed l "
+    "    where not exists (select from gateway.invoices i where i.invoice_id = l.invoice_id "
+    "                          and i.agency_id = $1 and i.account_id = $2 and i.mode = $3) "
+    "          and (exists (select from gateway.invoices i where i.invoice_id = l.invoice_id "
+    "                           and i.agency_id <> $1 and i.account_id = $2 and i.mode = $3) "
+    "               or exists (select from gateway.invoice_requests r "
+    "                          where r.agency_id <> $1 and r.request_id = case when l.request ~ " UUID
+    "                                                                     then l.request::uuid end)) "
+    "    returning 1) "
+    "select count(*) from theirs"};
 
 /* What stands here but not there, or the other way round, or with another amount; an amount that is not known
  * here (an operator settled it) differs from none. What is under way is not judged. */
@@ -33,8 +51,7 @@ static const char find_sql[] = {
     "i.currency, "
     "       l.total_minor, l.currency "
     "from (select invoice_id, total_minor, currency, "
-    "             case when request ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then request::uuid end "
-    "                 as request_id "
+    "             case when request ~ " UUID " then request::uuid end as request_id "
     "      from pg_temp.listed) l "
     "full join (select * from gateway.invoices "
     "           where agency_id = $1 and account_id = $2 and mode = $3 and status is distinct from 'deleted' "
@@ -56,6 +73,18 @@ static const char run_sql[] = {
     "       (select count(*) from pg_temp.found) "
     "returning reconciliation_id, agency_id, account_id, mode, since, until, listed, recorded, findings"};
 
+static bool forget_others(struct reconcile *reconcile)
+{
+    PGresult *theirs = DB_QUERY(&reconcile->ctl->db, forget_sql, db_int(reconcile->agency_id),
+                                db_text(reconcile->account_id), db_text(reconcile->mode));
+    if (theirs) {
+        reconcile->other_agencies = db_cell_int(theirs, 0, 0);
+        reconcile->listed -= reconcile->other_agencies;
+    }
+    PQclear(theirs);
+    return theirs != NULL;
+}
+
 /* Answers the run's row, committed; NULL after an error. */
 static PGresult *store(struct reconcile *reconcile)
 {
@@ -65,7 +94,8 @@ static PGresult *store(struct reconcile *reconcile)
     struct db_param mode = db_text(reconcile->mode);
     struct db_param since = db_int(reconcile->since_s);
     struct db_param until = db_int(reconcile->until_s);
-    if (!db_begin(db) || !DB_RUN(db, find_sql, agency, account, mode, since, until))
+    if (!db_begin(db) || !forget_others(reconcile) ||
+        !DB_RUN(db, find_sql, agency, account, mode, since, until))
         return NULL;
     PGresult *run = DB_QUERY(db, run_sql, agency, account, mode, since, until, db_text(event_who()),
                              db_int(reconcile->listed));
@@ -105,14 +135,18 @@ static void print_found(const struct reconcile *reconcile, const PGresult *run, 
     if (ctl->json) {
         struct json_object *object = json_row(run, 0);
         json_object_object_add(object, "others", json_object_new_int64(reconcile->others));
+        json_object_object_add(object, "other_agencies", json_object_new_int64(reconcile->other_agencies));
         json_object_object_add(object, "data", json_rows(found));
         json_print(object);
         return;
     }
     table_print_all(ctl, found, columns);
-    printf("%s%lld invoices upstream, %s in the audit, %d do not agree; %lld others are not the gateway's\n",
+    printf("%s%lld invoices upstream, %s in the audit, %d do not agree; %lld others are not the gateway's",
            PQntuples(found) > 0 ? "\n" : "", (long long)reconcile->listed,
            PQgetvalue(run, 0, PQfnumber(run, "recorded")), PQntuples(found), (long long)reconcile->others);
+    if (reconcile->other_agencies > 0)
+        printf(", %lld are another agency's", (long long)reconcile->other_agencies);
+    printf("\n");
 }
 
 static enum ctl_exit conclude(struct reconcile *reconcile)
@@ -227,8 +261,9 @@ const struct command reconcile_commands[] = {
     {"reconcile", NULL, "", 0, 0, "compare the audit with what the upstream lists for an account",
      "Finds invoices that are missing here, missing there, or of different amounts; those of requests under "
      "way are\n"
-     "not judged. The findings go to audit.reconciliations and audit.reconciliation_findings as well. Exit "
-     "code 0\n"
+     "not judged, and those that another agency made in the same account are only counted. The findings go "
+     "to\n"
+     "audit.reconciliations and audit.reconciliation_findings as well. Exit code 0\n"
      "says that all agree, 1 that something does not. Nothing is changed upstream. Settings as for product "
      "sync.",
      options,

@@ -16,10 +16,11 @@ struct reconcile {
     const char *mode;
     int64_t since_s;
     int64_t until_s;
-    int64_t pause_ns; /* between two calls */
-    int64_t listed;   /* invoices of the gateway's */
-    int64_t others;   /* that somebody else made in the same account */
-    bool progress;    /* standard error is a terminal */
+    int64_t pause_ns;       /* between two calls */
+    int64_t listed;         /* invoices of the gateway's */
+    int64_t others;         /* that somebody else made in the same account */
+    int64_t other_agencies; /* of the gateway's, but another agency made them: left out */
+    bool progress;          /* standard error is a terminal */
 };
 
 /* Lists the upstream's invoices of the span into pg_temp.listed, page by page. */

@@ -39,11 +39,11 @@ class Books:
         assert answer.status == 200 and answer.json["total"] == amount, answer.body
         return made["id"]
 
-    def here(self, request: str, invoice: str, amount: int | None = 10000, at: datetime | None = None) -> None:
+    def here(self, request: str, invoice: str, amount: int | None = 10000, at: datetime | None = None, agency: int = 1) -> None:
         self.world.owner.rows(
             "insert into gateway.invoices (agency_id, account_id, mode, upstream_id, invoice_id, request_id, status, amount_minor, "
-            "currency, created_at, refreshed_at) values (1, %s, 'live', 1, %s, %s, 'draft', %s, 'usd', %s, now())",
-            ACCOUNT, invoice, request, amount, at or datetime.now(timezone.utc))
+            "currency, created_at, refreshed_at) values (%s, %s, 'live', 1, %s, %s, 'draft', %s, 'usd', %s, now())",
+            agency, ACCOUNT, invoice, request, amount, at or datetime.now(timezone.utc))
 
     def agreeing(self, count: int) -> list[str]:
         ids = self.world.begin(count)
@@ -52,8 +52,8 @@ class Books:
             self.here(request, self.there(request))
         return ids
 
-    def ended(self) -> str:
-        (request,) = self.world.begin(1)
+    def ended(self, agency: int = 1) -> str:
+        (request,) = self.world.begin(1, agency=agency)
         self.world.finish([request], "failed", "x", calls=False)
         return request
 
@@ -119,6 +119,25 @@ def test_a_recorded_time_that_differs_is_no_finding(both: Books) -> None:
     following = f"{yesterday + timedelta(days=1):%Y-%m-%d}"
     assert both.reconcile(0, "--since", day, "--until", following)["recorded"] == 1
     assert both.reconcile(0)["listed"] == 1
+
+
+def test_what_another_agency_made_in_a_shared_account_is_not_told(both: Books) -> None:
+    """Neither what stands in its books, nor what carries a mark of its requests and stands nowhere."""
+    both.world.owner.rows("insert into gateway.accounts (agency_id, account_id) values (2, %s)", ACCOUNT)
+    both.agreeing(1)
+    lost = both.there(both.ended())
+    booked, marked = both.ended(agency=2), both.ended(agency=2)
+    both.here(booked, both.there(booked, 777), 777, agency=2)
+    both.here("00000000-0000-7000-8000-000000000001", both.there("no-request-at-all", 778), 778, agency=2)
+    stray = both.there(marked, 779)
+    found = both.reconcile(1)
+    assert kinds(found) == [("missing_here", lost)]
+    assert (found["listed"], found["recorded"], found["findings"], found["others"], found["other_agencies"]) == (2, 1, 1, 0, 3)
+    assert both.world.auditor.rows("select agency_id, invoice_id from audit.reconciliation_findings") == [(1, lost)]
+    text = both.world.ctl.run("reconcile", "--agency", "1", "--account", ACCOUNT, code=1, **both.settings).stdout
+    assert "3 are another agency's" in text and booked not in text and stray not in text and "779" not in text
+    theirs = json.loads(both.world.ctl.run("reconcile", "--agency", "2", "--account", ACCOUNT, "--json", code=1, **both.settings).stdout)
+    assert kinds(theirs) == [("missing_here", stray)] and theirs["other_agencies"] == 2
 
 
 def test_many_pages_and_deleted_drafts(both: Books) -> None:
