@@ -106,6 +106,24 @@ def test_no_line_tells_a_secret(talkative: Stack) -> None:
     assert not re.search(r"igk_(live|test)_|sk_(live|test)_|Basic |@example", log)
 
 
+@pytest.mark.parametrize("misplaced", ["igk_live_misplacedA7", "sk_test_misplacedB7", "acct_whsec_misplacedC7", "misplacedD7@example.com"])
+def test_what_stands_where_the_account_belongs_is_logged_only_if_it_may_be_one(talkative: Stack, misplaced: str) -> None:
+    path = f"/v1/public/stripe/connect/accounts/{misplaced}/invoices"
+    header = ("Stripe-Account", misplaced)
+    answers = [talkative.post({"data": talkative.data()}, path=path, more_headers=[header]),
+               talkative.post({}, path=path, headers=[("Content-Type", "application/json")]),
+               talkative.post("customer=cus_1", path="/v1/invoices",
+                              headers=[("Authorization", talkative.demo.key), ("Content-Type", "application/x-www-form-urlencoded"), header])]
+    for answer in answers:
+        assert answer.status in (400, 401, 404)
+        (line,) = lines_of(talkative, answer, "request")
+        assert line["account"] is None
+    assert "misplaced" not in talkative.log("workers")
+    other = talkative.post({"data": talkative.data()}, path="/v1/public/stripe/connect/accounts/acct_elsewhere/invoices")
+    (line,) = lines_of(talkative, other, "request")
+    assert other.status == 404 and line["account"] == "acct_elsewhere"
+
+
 # ---- trace
 
 
