@@ -148,22 +148,36 @@ static struct text reason_in(struct arena *arena, const char *line)
     return reason;
 }
 
-/* What the worker said, in one line: the reason in its log, or the first line that begins with its name. */
-static struct text essence(struct arena *arena, struct text said)
+/* Of what "invoicegate --check" says under its own name. */
+static bool tells_failure(const char *words)
+{
+    static const char *const others[] = {"settings and database are fine", "the upstream accepts ",
+                                         "warning: "};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (strncmp(words, others[i], strlen(others[i])) == 0)
+            return false;
+    return true;
+}
+
+/* What the worker said, in one line: the first failure under its name; of a database, the reason in its log,
+ * which that line only points to. */
+static struct text essence(struct arena *arena, struct text said, int status)
 {
     static const char name[] = "invoicegate: ";
-    struct text found = TEXT_NONE;
+    struct text found = TEXT_NONE, reason = TEXT_NONE;
     char *rest = arena_alloc(arena, said.length + 1);
     if (rest)
         memcpy(rest, said.at, said.length + 1);
     while (rest) {
         char *line = strsep(&rest, "\n");
-        struct text reason = reason_in(arena, line);
-        if (reason.at)
-            return reason;
-        if (!found.at && strncmp(line, name, sizeof(name) - 1) == 0)
+        bool named = strncmp(line, name, sizeof(name) - 1) == 0;
+        if (!reason.at)
+            reason = reason_in(arena, line);
+        if (!found.at && named && tells_failure(line + sizeof(name) - 1))
             found = text_from(line + sizeof(name) - 1);
     }
+    if (reason.at && (!found.at || status == CTL_DATABASE))
+        return reason;
     return found.at ? found : TEXT("it says nothing");
 }
 
@@ -205,5 +219,5 @@ void doctor_check_worker(struct doctor *doctor)
         doctor_say(doctor, "settings", HEALTH_FAILED,
                    doctor->installed ? "correct the settings or the database, then try again"
                                      : "name the workers' settings with --settings FILE",
-                   "a worker could not start: %s", essence(arena, said).at);
+                   "a worker could not start: %s", essence(arena, said, status).at);
 }

@@ -210,6 +210,7 @@ def test_a_wrong_upstream_key(patient: Patient) -> None:
     key.write_text("sk_test_wrong")
     key.chmod(0o600)
     assert "refuses the key" in patient.complaint("upstream", too="settings", UPSTREAM_TEST_KEY_FILE=str(key))
+    assert "the upstream refuses the test key" in patient.complaint("settings", too="upstream", UPSTREAM_TEST_KEY_FILE=str(key))
 
 
 def test_no_upstream(patient: Patient) -> None:
@@ -217,6 +218,8 @@ def test_no_upstream(patient: Patient) -> None:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         assert "no answer" in patient.complaint("upstream", too="settings", UPSTREAM_URL=url)
+        found = patient.complaint("settings", too="upstream", UPSTREAM_URL=url)
+        assert f"could not start: the upstream at {url} cannot be reached" in found
 
 
 def test_keys_in_the_clear(patient: Patient) -> None:
