@@ -69,7 +69,11 @@ static void check_mode(struct doctor *doctor, const char *mode, const char *sett
     if (end == CTL_DONE)
         end = upstream_get(&upstream, "/v1/account", &account, &bytes);
     struct text said = hearing_end(hearing, &ctl->arena);
-    if (end == CTL_DONE)
+    if (upstream.key_of_other_mode)
+        doctor_say(doctor, "upstream", HEALTH_FAILED,
+                   "put the right key into its file, then restart the workers",
+                   "the %s key says of itself that it is of the other mode", mode);
+    else if (end == CTL_DONE)
         check_platform(doctor, mode, account);
     else if (upstream.status == 403 || upstream.status == 404) /* a key with few rights; it is one, though */
         doctor_say(doctor, "upstream", HEALTH_OK, NULL, "it knows the %s key", mode);

@@ -75,6 +75,7 @@ enum ctl_exit upstream_open(struct upstream *upstream, struct ctl *ctl, const ch
         say_error("out of memory");
         return CTL_FAILED;
     }
+    upstream->key_of_other_mode = strstr(key_string.at, live ? "_test_" : "_live_") != NULL;
     if (account_id)
         add_header(upstream, "Stripe-Account", account_id);
     add_header(upstream, "Accept", "application/json");

@@ -15,6 +15,7 @@ struct upstream {
     const char *url; /* without a slash at its end */
     long status;     /* of the last answer; 0: there was none */
     int tries_max;
+    bool key_of_other_mode; /* as the key says of itself */
     char error[CURL_ERROR_SIZE];
 };
 

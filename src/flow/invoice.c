@@ -135,12 +135,29 @@ static void invoice_refused(struct job *job, struct decision decision, const str
     }
 }
 
+static void refuse_difference(struct job *job, const char *reason)
+{
+    LOG(LOG_ERROR, "the upstream's invoice differs from the plan: it is deleted",
+        LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("invoice_id", job->plan.invoice_id),
+        LOG_TEXT("reason", text_from(reason)));
+    job->gateway->metrics->alarms[METRIC_amount_mismatch]++;
+    ending_fail(job, reason);
+}
+
+void invoice_stands(struct job *job, const struct reply *reply, struct object object)
+{
+    invoice_keep(job, reply, object);
+    if (invoice_is_of_mode(object, job->plan.mode))
+        invoice_has_id(job);
+    else
+        refuse_difference(job, "mode_mismatch");
+}
+
 static void invoice_made(struct job *job, struct decision decision, const struct reply *reply,
                          struct object object)
 {
     if (decision.outcome == OUTCOME_OK) {
-        invoice_keep(job, reply, object);
-        invoice_has_id(job);
+        invoice_stands(job, reply, object);
     } else if (decision.look_up) {
         lookup_begin(job, STEP_INVOICE);
     } else if (decision.outcome == OUTCOME_REFUSED) {
@@ -183,11 +200,7 @@ void invoice_has_lines(struct job *job, const struct reply *reply, struct object
         return;
     }
     if (!matches) {
-        LOG(LOG_ERROR, "the upstream's invoice differs from the plan: it is deleted",
-            LOG_TEXT("request_id", text_from(job->request_text)),
-            LOG_TEXT("invoice_id", job->plan.invoice_id));
-        job->gateway->metrics->alarms[METRIC_amount_mismatch]++;
-        ending_fail(job, "amount_mismatch");
+        refuse_difference(job, "amount_mismatch");
         return;
     }
     invoice_keep(job, reply, object);

@@ -16,16 +16,18 @@ void invoice_stored(struct job *job, const struct store_answer *answer);
 /* The step under way is decided; object is the answer's JSON, or NULL. */
 void invoice_called(struct job *job, struct decision decision, const struct reply *reply,
                     struct object object);
-/* The invoice's id is known (made just now, or found by look-up): on to its line. */
+/* It stands upstream: kept, and deleted again if it is of the wrong mode. */
+void invoice_stands(struct job *job, const struct reply *reply, struct object object);
+/* Its id is known (made just now, or found by look-up): on to its line. */
 void invoice_has_id(struct job *job);
 /* Its line is there: on to the check. */
 void invoice_has_lines(struct job *job, const struct reply *reply, struct object object);
 /* What the upstream's object says of the invoice. Where memory is out some of it is missing (shortage_is),
  * but not that the invoice stands. */
 void invoice_keep(struct job *job, const struct reply *reply, struct object object);
-/* Its id alone. */
 /* The upstream says that there is no such invoice (any more). */
 bool invoice_is_gone(const struct reply *reply, struct object error);
+/* Its id alone. */
 void invoice_keep_id(struct job *job, struct object object);
 /* The body of the documented 200. */
 void invoice_write_answer(struct job *job, struct object object);

@@ -45,8 +45,7 @@ static void found_new(struct job *job, const struct reply *reply, struct object 
 {
     invoice_keep_id(job, invoice);
     if (job->plan.form.at) {
-        invoice_keep(job, reply, invoice);
-        invoice_has_id(job);
+        invoice_stands(job, reply, invoice);
         return;
     }
     if (object_count(invoice, "lines.data") > 0)

@@ -76,11 +76,17 @@ static bool line_matches(struct object line, const struct plan *plan)
            text_is_nocase(object_text(line, "currency"), plan->currency);
 }
 
+bool invoice_is_of_mode(struct object invoice, enum mode mode)
+{
+    return mode == MODE_LIVE || !object_true(invoice, "livemode");
+}
+
 bool invoice_matches(struct object invoice, const struct plan *plan)
 {
     int64_t total;
     if (!text_is(object_text(invoice, "id"), plan->invoice_id) ||
-        !text_is_nocase(object_text(invoice, "currency"), plan->currency))
+        !text_is_nocase(object_text(invoice, "currency"), plan->currency) ||
+        !invoice_is_of_mode(invoice, plan->mode))
         return false;
     if (object_exists(object_at(invoice, "lines.data")))
         return object_count(invoice, "lines.data") == 1 &&

@@ -31,6 +31,8 @@ enum price_verdict price_of_list(struct object list, struct arena *arena, struct
  * amount. The total is not compared where lines are told: discounts and taxes of the customer's own may
  * change it. */
 bool invoice_matches(struct object invoice, const struct plan *plan);
+/* A test call must not make a live invoice, whatever credential the settings give. */
+bool invoice_is_of_mode(struct object invoice, enum mode mode);
 /* Whether the invoice carries the mark of the plan's request. */
 bool invoice_is_ours(struct object invoice, const struct plan *plan);
 

@@ -42,6 +42,8 @@ static const struct reason reasons[] = {
      "The payment provider is limiting requests. No invoice was made; try again later."},
     {"amount_mismatch", 502, 0,
      "The payment provider's invoice differs from the product's price. It was deleted; no invoice stands."},
+    {"mode_mismatch", 502, 0,
+     "The payment provider made a live invoice for a test key. It was deleted; no invoice stands."},
     {"not_found_upstream", 502, 0, "The payment provider lost the request. No invoice was made."},
     {"client_left", 503, 1, "The client left before an invoice was made."},
     {"compensated", 504, 0,

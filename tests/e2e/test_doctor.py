@@ -213,6 +213,14 @@ def test_a_wrong_upstream_key(patient: Patient) -> None:
     assert "the upstream refuses the test key" in patient.complaint("settings", too="upstream", UPSTREAM_TEST_KEY_FILE=str(key))
 
 
+@pytest.mark.parametrize("name, key", [("UPSTREAM_KEY_FILE", "sk_test_sandbox"), ("UPSTREAM_TEST_KEY_FILE", "sk_live_sandbox")])
+def test_keys_that_were_mixed_up(patient: Patient, name: str, key: str) -> None:
+    file = patient.dir / "key"
+    file.write_text(key)
+    file.chmod(0o600)
+    assert "of the other mode" in patient.complaint("upstream", **{name: str(file)})
+
+
 def test_no_upstream(patient: Patient) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -430,3 +430,17 @@ def test_a_taken_over_request_keeps_its_version(start_stack, door: str) -> None:
     assert books.assert_balanced().created == 2
     made = [c["stripe_version"] for c in stack.sandbox.calls() if c["step"] in ("invoice", "lines")][-2:]
     assert set(made) == {"2024-06-20" if door == "b" else "2025-03-31.basil"}, made
+
+
+def test_a_test_key_makes_no_live_invoice(start_stack, tmp_path) -> None:
+    """The operator has put the upstream's live key where the test key belongs."""
+    key = tmp_path / "key"
+    key.write_text("sk_live_sandbox")
+    stack = start_stack(UPSTREAM_TEST_KEY_FILE=key)
+    live, test = Caller(stack, stack.demo), Caller(stack, stack.demo, mode="test")
+    customer = live.customer()
+    assert "live invoice for a test key" in refused(test.post("invoices", customer=customer), 502, "api_error")
+    plain = stack.create(stack.demo, key=stack.demo.test_key)
+    assert plain.status == 502 and "live invoice for a test key" in plain.json["error"], plain
+    assert [i for i in stack.sandbox.ledger(stack.demo.account)["invoices"] if not i["deleted"]] == []
+    assert live.post("invoices", customer=customer).status == 200
