@@ -14,11 +14,13 @@
 #define LOGIN_BYTES_MAX 63
 #define PASSWORD_RANDOM_BYTES 24
 #define CONNECTIONS_MAX "20"
+#define TEMP_FILES_MAX "1GB"
 
 struct login {
     const char *name;
     char password[2 * PASSWORD_RANDOM_BYTES + 1];
     int64_t agency_id;
+    bool unlimited; /* whoever makes it may not limit its temporary files */
 };
 
 static enum ctl_exit check_free(struct ctl *ctl, const struct login *login)
@@ -47,8 +49,9 @@ static struct text make_sql(struct ctl *ctl, const struct login *login)
             " password %s; "
             "alter role %s in database %s set jit = off; "
             "alter role %s in database %s set default_transaction_read_only = on; "
-            "alter role %s in database %s set statement_timeout = '60s'",
-            name, quoted, name, database, name, database, name, database);
+            "alter role %s in database %s set statement_timeout = '60s'; "
+            "alter role %s in database %s set idle_in_transaction_session_timeout = '10min'",
+            name, quoted, name, database, name, database, name, database, name, database);
     else
         db_say_error(&ctl->db, NULL);
     PQfreemem(verifier);
@@ -58,10 +61,24 @@ static struct text make_sql(struct ctl *ctl, const struct login *login)
     return sql;
 }
 
-static enum ctl_exit make(struct ctl *ctl, const struct login *login)
+/* Only superusers, and whom they let, may set this one: the login itself cannot take it back. */
+static bool limit_files(struct ctl *ctl, struct login *login)
+{
+    PGresult *rows = DB_QUERY(&ctl->db,
+                              "select format('alter role %I in database %I set temp_file_limit = %L', "
+                              "$1::text, current_database(), '" TEMP_FILES_MAX "') "
+                              "where has_parameter_privilege('temp_file_limit', 'set')",
+                              db_text(login->name));
+    login->unlimited = rows && PQntuples(rows) == 0;
+    bool done = rows && (login->unlimited || db_script(&ctl->db, PQgetvalue(rows, 0, 0)));
+    PQclear(rows);
+    return done;
+}
+
+static enum ctl_exit make(struct ctl *ctl, struct login *login)
 {
     struct text sql = make_sql(ctl, login);
-    if (!sql.at || !db_begin(&ctl->db) || !db_script(&ctl->db, sql.at))
+    if (!sql.at || !db_begin(&ctl->db) || !db_script(&ctl->db, sql.at) || !limit_files(ctl, login))
         return CTL_DATABASE;
     DB_RUN(&ctl->db, "insert into gateway.dashboard_logins (login, agency_id) values ($1, $2)",
            db_text(login->name), db_int(login->agency_id));
@@ -79,6 +96,11 @@ static void print_made(const struct ctl *ctl, const struct login *login)
         json_print(object);
     } else
         printf("%s\n%s\n", login->name, login->password);
+    if (login->unlimited)
+        say_note(
+            "warning: its temporary files have no limit, which only a superuser may set: alter role %s set "
+            "temp_file_limit = '" TEMP_FILES_MAX "'",
+            login->name);
     if (fflush(stdout) == 0)
         say_note("login %s: the password is shown once and kept nowhere; store it now", login->name);
     else

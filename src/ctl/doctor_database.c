@@ -38,7 +38,9 @@ static const char grants_sql[] = {
     "            and has_table_privilege('invoicegate_worker', oid, 'select, insert, update, delete')), "
     "       (select string_agg(oid::regclass::text, ', ') from pg_class "
     "            where relnamespace = 'audit'::regnamespace and relkind = 'v' "
-    "            and not has_table_privilege('invoicegate_auditor', oid, 'select'))"};
+    "            and not has_table_privilege('invoicegate_auditor', oid, 'select')), "
+    "       (select count(*) from gateway.shared_functions() s "
+    "            where has_function_privilege('public', s.function, 'execute'))"};
 
 static const char workers_sql[] = {
     "select (select count(distinct (host, pid)) from gateway.workers where ended_at is null and lease_until "
@@ -136,6 +138,14 @@ static void check_grants(struct doctor *doctor)
     else if (!PQgetisnull(facts, 0, 3))
         doctor_say(doctor, "grants", HEALTH_WARNING, "grant select on them to invoicegate_auditor",
                    "invoicegate_auditor may not read %s", PQgetvalue(facts, 0, 3));
+    else if (db_cell_int(facts, 0, 4) > 0)
+        doctor_say(
+            doctor, "grants", HEALTH_WARNING,
+            "let a superuser run 'select gateway.close_functions()' in this database; on a server without "
+            "one, give dashboards a replica",
+            "every login may take advisory locks, write large objects or the log: %s of the server's "
+            "functions are open",
+            PQgetvalue(facts, 0, 4));
     else
         doctor_say(doctor, "grants", HEALTH_OK, NULL,
                    "the worker's role may execute its functions and no more");

@@ -1,5 +1,6 @@
 /* Brings the database's schema up to date: each file once, in order, each in a transaction of its own. */
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/commands.h"
 #include "ctl/event.h"
@@ -248,6 +249,16 @@ static enum ctl_exit apply_pending(struct ctl *ctl, const struct run *run)
     return end;
 }
 
+/* What a migration could not do and went on without. */
+static void say_warning(void *nobody, const PGresult *notice)
+{
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    (void)nobody;
+    if (severity && message && strcmp(severity, "WARNING") == 0)
+        say_note("warning: %s", message);
+}
+
 static bool lock(struct ctl *ctl)
 {
     bool locked;
@@ -282,7 +293,10 @@ static enum ctl_exit migrate(struct ctl *ctl)
     if (end != CTL_DONE)
         return end;
     end = CTL_DATABASE;
-    if (!db_open(&ctl->db) || (!looks_only && !lock(ctl)) || !load_applied(ctl, &run))
+    if (!db_open(&ctl->db))
+        goto done;
+    PQsetNoticeReceiver(ctl->db.connection, say_warning, NULL);
+    if ((!looks_only && !lock(ctl)) || !load_applied(ctl, &run))
         goto done;
     if (option_given(ctl, "status"))
         print_steps(ctl, &run, false);

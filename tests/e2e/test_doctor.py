@@ -194,6 +194,15 @@ def test_wrong_grants(patient: Patient, wrong: str, right: str, said: str) -> No
         patient.stack.sql(right)
 
 
+def test_functions_that_are_open_to_all(patient: Patient) -> None:
+    patient.stack.sql("grant execute on function pg_advisory_lock(bigint) to public")
+    try:
+        assert "1 of the server's functions are open" in patient.warning("grants")
+    finally:
+        patient.stack.sql("select gateway.close_functions()")
+    assert {finding["state"] for finding in patient.examine(0) if finding["check"] == "grants"} == {"ok"}
+
+
 def test_no_worker(start_stack) -> None:
     stack = start_stack()
     stack.stop_workers()
