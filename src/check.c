@@ -95,10 +95,16 @@ static void never_taken(void *owner, const struct store_taken *taken)
     NEVER("a check takes nothing over");
 }
 
+static void say_stray(const char *name)
+{
+    fprintf(stderr, "invoicegate: warning: %s is no setting and has no effect\n", name);
+}
+
 int check_all(const struct config *config)
 {
     struct check check = {.config = config, .status = EXIT_SUCCESS};
     log_level_set(config->log_level);
+    config_strays(config, say_stray);
     check.store_settings = settings_store(config);
     check.store_settings.lanes = 1;
     check.loop = loop_new();

@@ -1,11 +1,17 @@
 #include "config.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/plain_file.h"
 
 #define PREFIX "INVOICEGATE_"
+#define STRAY_NAME_BYTES 80
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 enum setting_type { SETTING_TEXT, SETTING_NUMBER, SETTING_SWITCH, SETTING_SECRET, SETTING_LEVEL };
 
@@ -118,11 +124,16 @@ static bool read_switch(const struct setting *setting, const char *value, bool *
 }
 
 /* Reads the file, all of it or nothing; answers what is wrong with it, or NULL. */
-static const char *read_file(FILE *file, struct secret *secret)
+static const char *read_file(int fd, struct secret *secret)
 {
-    size_t length = fread(secret->bytes, 1, sizeof(secret->bytes), file);
-    if (ferror(file))
-        return "names a file that cannot be read";
+    ssize_t got;
+    size_t length = 0;
+    while (length < sizeof(secret->bytes) &&
+           (got = read(fd, secret->bytes + length, sizeof(secret->bytes) - length)) != 0) {
+        if (got < 0)
+            return "names a file that cannot be read";
+        length += (size_t)got;
+    }
     if (length == sizeof(secret->bytes))
         return "names a file that is too long";
     while (length > 0 && (unsigned char)secret->bytes[length - 1] <= ' ')
@@ -138,18 +149,20 @@ static bool read_secret(const struct setting *setting, const char *named, struct
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     const char *problem;
     char path[PATH_MAX];
-    FILE *file;
+    int fd;
     secret->length = 0;
     if (!named && !directory)
         return true;
     if (snprintf(path, sizeof(path), "%s%s%s", named ? named : directory, named ? "" : "/",
                  named ? "" : setting->fallback) >= (int)sizeof(path))
         return complain(errors, setting, "is too long a path");
-    file = fopen(path, "re");
-    if (!file)
+    fd = plain_file_open(path);
+    if (fd < 0 && errno == EINVAL)
+        return complain(errors, setting, "names what is no file: a pipe, a device or a directory");
+    if (fd < 0)
         return !named || complain(errors, setting, "names a file that cannot be read");
-    problem = read_file(file, secret);
-    (void)fclose(file);
+    problem = read_file(fd, secret);
+    close(fd);
     return !problem || complain(errors, setting, problem);
 }
 
@@ -266,6 +279,45 @@ void config_describe(FILE *out)
 {
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
         describe_one(out, &settings[i]);
+}
+
+/* ---- names that are none */
+
+/* Of the programs and tests beside the worker, which share its environment. */
+static const char *const names_of_others[] = {
+    "ACCOUNT",  "ADMIN",      "ADMIN_URL", "AUDIT_DATABASE", "BENCH",       "BUILD",  "CLIENT",  "CONFIG_DIR",
+    "CRASH_AT", "CRASH_ONCE", "KEY",       "PRODUCT",        "SANDBOX_URL", "SCARCE", "SQL_DIR", "TEST_BUILD",
+    "TEST_KEY", "URL",        "VERSION",
+};
+
+static bool is_known(const char *name)
+{
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        if (strcmp(settings[i].name, name) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof(names_of_others) / sizeof(names_of_others[0]); i++)
+        if (strcmp(names_of_others[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* entry: NAME, or NAME=VALUE. A name that is cut is unknown all the same. */
+static void look_at_name(const char *entry, config_stray_fn *tell)
+{
+    char name[STRAY_NAME_BYTES];
+    if (strncmp(entry, PREFIX, sizeof(PREFIX) - 1) != 0)
+        return;
+    (void)snprintf(name, sizeof(name), "%.*s", (int)strspn(entry, NAME_CHARACTERS), entry);
+    if (!is_known(name + sizeof(PREFIX) - 1))
+        tell(name);
+}
+
+void config_strays(const struct config *config, config_stray_fn *tell)
+{
+    for (char **entry = environ; *entry; entry++)
+        look_at_name(*entry, tell);
+    for (int i = 0; i < config->file.count; i++)
+        look_at_name(config->file.lines[i].name, tell);
 }
 
 /* ---- while the worker runs */

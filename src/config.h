@@ -57,6 +57,10 @@ struct config {
 /* From the settings file, if there is one, and the environment. False after one clear line on errors. The
  * texts live as long as the environment and the config. */
 MUST_CHECK bool config_read(struct config *config, FILE *errors);
+/* Tells each name in the environment and the settings file that looks like a setting and is none: a
+ * misspelled one would be missed in silence. Never a value. */
+typedef void config_stray_fn(const char *name);
+void config_strays(const struct config *config, config_stray_fn *tell);
 /* Takes over from fresh what can change while the worker runs, and writes the names of what changed.
  * needs_restart: those of what differs and stays as it was. */
 void config_renew(struct config *config, const struct config *fresh, FILE *changed, FILE *needs_restart);

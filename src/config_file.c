@@ -1,8 +1,11 @@
 #include "config_file.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/plain_file.h"
 #include "base/settings_line.h"
 
 static bool complain(FILE *errors, const char *path, int line, const char *what)
@@ -17,19 +20,23 @@ static bool complain(FILE *errors, const char *path, int line, const char *what)
 /* NULL, or what is wrong. */
 static const char *read_text(struct config_file *file, const char *path)
 {
-    FILE *stream = fopen(path, "re");
-    const char *problem = NULL;
+    int fd = plain_file_open(path);
+    const char *problem = fd < 0 && errno == EINVAL ? "is no file" : "cannot be read";
+    FILE *stream = fd >= 0 ? fdopen(fd, "r") : NULL;
     size_t length;
-    if (!stream)
-        return "cannot be read";
+    if (!stream) {
+        if (fd >= 0)
+            close(fd);
+        return problem;
+    }
     file->text = calloc(1, CONFIG_FILE_MAX_BYTES + 1);
     length = file->text ? fread(file->text, 1, CONFIG_FILE_MAX_BYTES + 1, stream) : 0;
     if (!file->text || ferror(stream))
         problem = "cannot be read";
     else if (length > CONFIG_FILE_MAX_BYTES)
         problem = "is too long";
-    else if (strlen(file->text) != length)
-        problem = "is no text";
+    else
+        problem = strlen(file->text) == length ? NULL : "is no text";
     (void)fclose(stream);
     return problem;
 }

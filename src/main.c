@@ -173,6 +173,7 @@ static int run(struct worker *worker)
     if (!config_read(&worker->config, stderr))
         return EXIT_FAILURE;
     log_level_set(worker->config.log_level);
+    reload_tell_strays(&worker->config);
     worker->status = EXIT_SUCCESS;
     if (start(worker)) {
         loop_run(worker->loop);

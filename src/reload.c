@@ -53,9 +53,20 @@ static bool make_room(const struct config *fresh, struct gateway *gateway)
            (!gateway->front || front_limit(gateway->front, settings_connections(fresh)));
 }
 
+static void log_stray(const char *name)
+{
+    LOG(LOG_WARNING, "this is no setting and has no effect", LOG_TEXT("name", text_from(name)));
+}
+
+void reload_tell_strays(const struct config *config)
+{
+    config_strays(config, log_stray);
+}
+
 static void renew(struct config *config, const struct config *fresh, struct words *changed,
                   struct words *restart)
 {
+    reload_tell_strays(fresh);
     config_renew(config, fresh, changed->stream, restart->stream);
     LOG(LOG_INFO, "settings were read anew", LOG_TEXT("changed", words_read(changed)),
         LOG_TEXT("needs_restart", words_read(restart)));

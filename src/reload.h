@@ -8,5 +8,7 @@
 /* What is wrong keeps all as it was, and is said in one log line. */
 void reload_settings(struct config *config, struct gateway *gateway,
                      struct gateway_settings *gateway_settings, struct store_settings *store_settings);
+/* A warning for each name that looks like a setting and is none: of a worker that begins. */
+void reload_tell_strays(const struct config *config);
 
 #endif

@@ -42,6 +42,12 @@ class Reloading:
         return self.lines()[-1]
 
 
+def strays(stack: Stack) -> list[str]:
+    """The names of no setting that a worker has told of."""
+    found = (json.loads(line) for line in stack.log("workers").splitlines() if line.startswith("{"))
+    return [line["name"] for line in found if line["message"] == "this is no setting and has no effect"]
+
+
 @pytest.fixture(scope="module")
 def reloading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reloading]:
     reloading = Reloading(tmp_path_factory.mktemp("reload"))
@@ -167,6 +173,33 @@ def test_a_file_that_is_gone_changes_nothing(reloading: Reloading) -> None:
         assert reloading.stack.create().status == 200
     finally:
         reloading.file.with_suffix(".away").rename(reloading.file)
+
+
+def test_a_pipe_instead_of_a_file_changes_nothing(reloading: Reloading) -> None:
+    """Whoever opens it waits for somebody who writes: the worker must not."""
+    for file, said in ((reloading.file, "is no file"), (reloading.key, "INVOICEGATE_UPSTREAM_KEY_FILE names what is no file")):
+        file.rename(file.with_suffix(".away"))
+        os.mkfifo(file)
+        try:
+            assert said in reloading.reload()["why"]
+            assert reloading.stack.create().status == 200
+        finally:
+            file.with_suffix(".away").rename(file)
+
+
+def test_a_misspelled_name_is_told(reloading: Reloading) -> None:
+    reloading.file.write_text("INVOICEGATE_DEADLIN_MS=7719\nINVOICEGATE_PARK_MS=2000\nDEADLINE_MS=7719\n")
+    before = len(strays(reloading.stack))
+    assert reloading.reload()["message"] == "settings were read anew"
+    assert strays(reloading.stack)[before:] == ["INVOICEGATE_DEADLIN_MS"]
+    assert "7719" not in reloading.stack.log("workers")
+
+
+def test_a_misspelled_name_is_told_from_the_start(start_stack) -> None:
+    stack = start_stack(MAX_INFLIHGT=7719)
+    assert strays(stack) == ["INVOICEGATE_MAX_INFLIHGT"]
+    said = [line for line in stack.log("workers").splitlines() if line.startswith("invoicegate: warning: ")]
+    assert set(said) <= {"invoicegate: warning: INVOICEGATE_MAX_INFLIHGT is no setting and has no effect"}
 
 
 def test_what_needs_a_restart_is_named(reloading: Reloading) -> None:

@@ -293,6 +293,35 @@ static void the_help_lists_every_setting(void **state)
     free(help);
 }
 
+static char strays[256];
+
+static void note_stray(const char *name)
+{
+    strncat(strays, name, sizeof(strays) - strlen(strays) - 2);
+    strcat(strays, " ");
+}
+
+static void a_name_that_is_no_setting_is_told_without_its_value(void **state)
+{
+    struct scene *scene = *state;
+
+    assert_int_equal(setenv("INVOICEGATER", "x", 1), 0);
+    scene_set("SCARCE", "1"); /* of tests */
+    assert_accepted(scene);
+    strays[0] = '\0';
+    config_strays(&scene->config, note_stray);
+    assert_string_equal(strays, "");
+    scene_set("DEADLIN_MS", "sk_live_secret");
+    scene_file(scene, "other",
+               "INVOICEGATE_DEADLINE_MS=5000\nINVOICEGATE_LOGLEVEL=sk_live_secret\nOTHER=1\n");
+    scene_set_path(scene, "SETTINGS_FILE", "other");
+    assert_accepted(scene);
+    config_strays(&scene->config, note_stray);
+    assert_string_equal(strays, "INVOICEGATE_DEADLIN_MS INVOICEGATE_LOGLEVEL ");
+    config_forget(&scene->config);
+    assert_int_equal(unsetenv("INVOICEGATER"), 0);
+}
+
 static void the_table_makes_sense(void **state)
 {
     (void)state;
@@ -321,6 +350,7 @@ int main(void)
         SCENE_TEST(a_version_fits_a_header),
         SCENE_TEST(a_url_is_scheme_host_and_port),
         SCENE_TEST(a_url_has_an_end),
+        SCENE_TEST(a_name_that_is_no_setting_is_told_without_its_value),
         cmocka_unit_test(the_help_lists_every_setting),
         cmocka_unit_test(the_table_makes_sense),
     };

@@ -1,6 +1,9 @@
 #include "config_scene.h"
 
 #include <limits.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static void assert_secret(const struct secret *secret, const char *wanted)
 {
@@ -59,6 +62,51 @@ static void a_named_file_must_hold_something(void **state)
         scene_set(names[i], before);
         free(before);
     }
+}
+
+/* Nobody writes into the pipe: whoever opens it as a file waits for ever. */
+static void only_a_file_is_read(void **state)
+{
+    static const char *const names[] = {"UPSTREAM_KEY_FILE", "DIGEST_KEY_FILE", "SETTINGS_FILE"};
+    struct scene *scene = *state;
+    char pipe[128];
+
+    snprintf(pipe, sizeof(pipe), "%s/other", scene->directory);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const char *const others[] = {pipe, scene->directory, "/dev/zero"};
+        char *before, name[64];
+        snprintf(name, sizeof(name), SCENE_PREFIX "%s", names[i]);
+        before = getenv(name) ? strdup(getenv(name)) : NULL;
+        for (size_t o = 0; o < COUNT_OF(others); o++) {
+            scene_set(names[i], others[o]);
+            assert_refused(scene, names[i]);
+            assert_non_null(strstr(scene->errors, "is no file"));
+        }
+        scene_set(names[i], before);
+        free(before);
+    }
+    assert_accepted(scene);
+}
+
+/* As invoicegatectl hands secrets over, and systemd's credentials. */
+static void a_file_in_memory_is_a_file(void **state)
+{
+    struct scene *scene = *state;
+    char path[64];
+    int fd = memfd_create("secret", 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "sk_live_9\n", 10), 10);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    scene_set("UPSTREAM_KEY_FILE", path);
+    assert_accepted(scene);
+    assert_secret(&scene->config.upstream_keys[MODE_LIVE], "sk_live_9");
+    scene_set("SETTINGS_FILE", "/proc/self/environ");
+    assert_refused(scene, "SETTINGS_FILE"); /* a file, though no text */
+    assert_null(strstr(scene->errors, "is no file"));
+    config_forget(&scene->config);
+    close(fd);
 }
 
 static void no_message_shows_a_secret(void **state)
@@ -181,6 +229,8 @@ int main(void)
         SCENE_TEST(secrets_are_trimmed_at_their_end),
         SCENE_TEST(each_mode_has_its_key),
         SCENE_TEST(a_named_file_must_hold_something),
+        SCENE_TEST(only_a_file_is_read),
+        SCENE_TEST(a_file_in_memory_is_a_file),
         SCENE_TEST(no_message_shows_a_secret),
         SCENE_TEST(a_key_fits_a_header),
         SCENE_TEST(a_digest_key_has_32_bytes_at_least),
