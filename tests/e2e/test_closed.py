@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 
+import psycopg2
 import pytest
 from audit_world import World, world  # noqa: F401 -- a fixture
 from ctl_database import ctl, new_ctl, server  # noqa: F401 -- fixtures
@@ -94,3 +96,69 @@ def test_a_dashboard_login_is_limited(world: World, harbor) -> None:
                         "statement_timeout=60s", "temp_file_limit=1GB"]
     assert harbor.one("select current_setting('temp_file_limit')") == "1GB"
     assert "permission denied to set parameter" in harbor.refused("set temp_file_limit = -1")
+
+
+# ---- views
+
+
+def test_conditions_on_what_is_unfinished_see_one_agency_s_rows(world: World, harbor) -> None:
+    world.note(world.begin(1))
+    theirs = world.begin(2, agency=2)
+    world.note(theirs)
+    world.owner.rows("update gateway.work set doing = 'advance', due_at = '2099-12-31', parked_at = '2098-12-31', take_overs = 77"
+                     " where request_id = any (%s::uuid[])", theirs)
+    for view in ("unfinished", "unresolved"):
+        assert harbor.one(f"select count(*) from audit.{view}") == 1
+        for condition in ("doing::int = 1", "due_at::text::int = 1", "parked_at::text::int = 1", "1 / (take_overs - 77) > 9"):
+            try:
+                assert harbor.rows(f"select * from audit.{view} where {condition}") == []
+            except psycopg2.Error as error:  # about the own row
+                said = str(error)
+                assert not any(word in said for word in ("advance", "2099", "2098", "division by zero")), said
+
+
+def test_every_view_on_a_table_without_a_policy_judges_first(world: World) -> None:
+    """gateway.upstreams gives mode alone, which is no secret; the roll-up's state is of no agency."""
+    rows = world.owner.rows("""
+select distinct v.relname
+  from pg_class v
+  join pg_rewrite w on w.ev_class = v.oid
+  join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid and d.refclassid = 'pg_class'::regclass
+  join pg_class t on t.oid = d.refobjid
+ where v.relnamespace = 'audit'::regnamespace and v.relkind = 'v' and t.relnamespace = 'gateway'::regnamespace
+   and t.relkind in ('r', 'p') and not t.relrowsecurity and t.relname not in ('upstreams', 'roll_up_state')
+   and not coalesce(v.reloptions @> '{security_barrier=true}', false)
+""")
+    assert rows == []
+    barriers = ("select relname from pg_class where relnamespace = 'audit'::regnamespace"
+                " and reloptions @> '{security_barrier=true}' order by 1")
+    assert [row[0] for row in world.owner.rows(barriers)] == ["dropped_months", "unfinished", "unresolved", "workers"]
+
+
+# ---- maintenance
+
+
+def test_what_maintenance_changes_is_an_event(world: World) -> None:
+    (request,) = world.made(1)
+    acts = "select what, why from audit.events where about = 'maintenance' order by event_id"
+    assert world.auditor.rows(acts) == []  # the worker's own updates are none
+    session = world.login("postgres")
+    session.rows("update gateway.invoice_requests set detail = 'x'")
+    assert world.auditor.rows(acts) == []
+    session.rows("set role invoicegate_maintenance")
+    session.rows("update gateway.invoice_requests set detail = 'y' where request_id = %s", request)
+    session.rows("update gateway.invoices set status = 'void' where request_id = %s", request)
+    first, second = world.auditor.rows(acts)
+    assert first[0] == second[0] == "history updated"
+    for (_, why), table in ((first, "invoice_requests"), (second, "invoices")):
+        assert why.startswith(table) and request in why and why.endswith("; by postgres")
+    assert world.owner.one("select status from gateway.invoices") == "void"
+
+
+def test_months_to_come_tell_of_maintenance_too(world: World) -> None:
+    (request,) = world.made(1, at=datetime(2041, 5, 5, tzinfo=timezone.utc))
+    assert world.worker.one("select gateway.make_partitions(3)") > 0
+    session = world.login("postgres")
+    session.rows("set role invoicegate_maintenance")
+    session.rows("update gateway.invoice_requests set detail = 'y' where request_id = %s", request)
+    assert world.auditor.one("select why from audit.events where about = 'maintenance'").startswith("invoice_requests_2041_05 ")
