@@ -8,17 +8,12 @@
 
 static const char *database_word(const struct gateway *gateway)
 {
-    switch (store_health(gateway->store)) {
-    case STORE_READY:
+    if (store_is_ready(gateway->store))
         return "ok";
-    case STORE_UNFIT:
-        return "unfit";
-    default:
-        return "away";
-    }
+    return store_health(gateway->store) == STORE_UNFIT ? "unfit" : "away";
 }
 
-/* A worker connects only to a database that knows all its functions. */
+/* A worker connects only to a database that knows all its functions; it may lose one, or the right to it. */
 static const char *migrations_word(const struct gateway *gateway)
 {
     switch (store_health(gateway->store)) {

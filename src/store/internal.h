@@ -25,6 +25,7 @@ struct store {
     uint32_t pending;
     struct timer delay;
     int64_t ready_since_ms;
+    int64_t lacking_until_ms; /* a statement lacked its function, or the right to it */
     int live_workers;
     struct chore {
         enum statement statement;

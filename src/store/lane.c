@@ -267,6 +267,12 @@ static bool lane_is_unheard(const PGresult *result)
     return PQresultStatus(result) == PGRES_FATAL_ERROR && !PQresultErrorField(result, PG_DIAG_SQLSTATE);
 }
 
+/* Preparing shows what is missing at the start, but not what is taken away later, nor a right that is. */
+static bool lane_lacks_function(const struct lane *lane)
+{
+    return strcmp(lane->sqlstate, "42883") == 0 || strcmp(lane->sqlstate, "42501") == 0;
+}
+
 static void lane_keep_result(struct lane *lane, PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
@@ -277,6 +283,8 @@ static void lane_keep_result(struct lane *lane, PGresult *result)
         /* The primary message only: details may quote a row's values. */
         LOG(LOG_ERROR, "the database refused a statement", LOG_TEXT("sqlstate", text_from(lane->sqlstate)),
             LOG_TEXT("why", text_from(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))));
+        if (lane->state == LANE_BUSY && lane_lacks_function(lane))
+            store_lane_lacks(lane);
     }
     if (status == PGRES_TUPLES_OK && lane->run_at < lane->run_count) {
         PQclear(lane->runs[lane->run_at].result);

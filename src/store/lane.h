@@ -62,6 +62,8 @@ void lane_close(struct lane *lane);
 
 /* What a lane tells its store (store.c). */
 void store_lane_ready(struct lane *lane);
+/* A function is missing, or the right to it. */
+void store_lane_lacks(struct lane *lane);
 /* The connection is gone: the tasks of its batch may have been committed. */
 void store_lane_lost(struct lane *lane);
 /* The batch is committed, or (failed) certainly rolled back. Results are still there. */

@@ -7,6 +7,7 @@
 #define PARTITIONS_EVERY_MS (60 * 60 * 1000)
 #define PURGE_EVERY_MS (10 * 1000)
 #define ROLL_UP_EVERY_MS (2 * 1000)
+#define LACKING_MS (20 * 1000) /* longer than the pauses between the chores that come often */
 #define ERRORS_OF_BEGIN_MAX 3
 
 static void store_deliver(struct store *store, struct store_task *task, const struct store_answer *answer)
@@ -189,6 +190,12 @@ void store_lane_ready(struct lane *lane)
     store_ready_update(store);
 }
 
+/* Nothing tells when it is there again but that statements stop failing, and some come seldom. */
+void store_lane_lacks(struct lane *lane)
+{
+    lane->store->lacking_until_ms = loop_now_ms(lane->store->loop) + LACKING_MS;
+}
+
 void store_lane_lost(struct lane *lane)
 {
     struct store *store = lane->store;
@@ -344,7 +351,9 @@ bool store_is_ready(const struct store *store)
 
 enum store_health store_health(const struct store *store)
 {
-    return store->ready ? STORE_READY : store->problem;
+    if (!store->ready)
+        return store->problem;
+    return loop_now_ms(store->loop) < store->lacking_until_ms ? STORE_UNMIGRATED : STORE_READY;
 }
 
 int64_t store_ready_ms(const struct store *store)

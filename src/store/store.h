@@ -344,7 +344,7 @@ enum store_health {
     STORE_READY,
     STORE_UNREACHED,  /* no connection */
     STORE_UNFIT,      /* it may lose what it confirms, or cannot be written to */
-    STORE_UNMIGRATED, /* it does not know the functions that this worker needs */
+    STORE_UNMIGRATED, /* it lacks functions that this worker needs, or withholds them; perhaps while ready */
 };
 
 struct store;

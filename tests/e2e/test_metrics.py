@@ -186,6 +186,22 @@ def test_a_database_that_lost_a_migration(start_stack) -> None:
     wait_for("it to be ready again", lambda: stack.admin("/readyz").status == 200)
 
 
+@pytest.mark.parametrize("taken", ["revoke execute on function gateway.roll_up from invoicegate_worker", "drop function gateway.roll_up"])
+def test_a_database_that_takes_a_function_away(start_stack, taken: str) -> None:
+    """From connections that stand: they began with all they need, and meet it at work."""
+    stack = start_stack()
+    assert stack.admin("/readyz").status == 200
+    (row,) = stack.sql("select pg_get_functiondef('gateway.roll_up'::regproc) as definition")
+    stack.sql(taken)
+    try:
+        missing = wait_for("it to notice", lambda: [a for a in [stack.admin("/readyz").json] if a["migrations"] == "missing"])[0]
+        assert missing["ready"] is False and missing["database"] == "ok"
+    finally:
+        stack.sql("set role invoicegate_owner; " + row["definition"] + "; revoke execute on function gateway.roll_up from public; "
+                  "grant execute on function gateway.roll_up to invoicegate_worker; reset role")
+    wait_for("it to be ready again", lambda: stack.admin("/readyz").status == 200)
+
+
 # ---- where the figures are kept
 
 
