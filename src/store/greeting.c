@@ -37,9 +37,19 @@ static bool send_hello(struct lane *lane)
     return PQsendQueryParams(lane->connection, statement_hello, 9, types, values, lengths, formats, 0) == 1;
 }
 
+static bool send_greeting(struct lane *lane)
+{
+    static const Oid type = 16;
+    const char unsafe = lane->store->settings->allow_unsafe;
+    const char *value = &unsafe;
+    const int length = 1, format = 1;
+    return PQsendQueryParams(lane->connection, statement_greeting, 1, &type, &value, &length, &format, 0) ==
+           1;
+}
+
 bool greeting_send(struct lane *lane)
 {
-    bool sent = PQsendQueryParams(lane->connection, statement_greeting, 0, NULL, NULL, NULL, NULL, 0) == 1;
+    bool sent = send_greeting(lane);
     lane->runs[0] = (struct run){0};
     lane->run_count = 1;
     if (sent && lane->store->worker_id == 0) {
@@ -68,22 +78,29 @@ static bool text_equals(const PGresult *result, int column, const char *expected
     return text_is(row_text(result, 0, column), text_from(expected));
 }
 
+/* fsync and full_page_writes stand in this column and the next. */
+static const char *crash_problem(const PGresult *facts, int column)
+{
+    if (!text_equals(facts, column, "on"))
+        return "the database server runs with fsync = off and may lose confirmed invoices: set it to on";
+    if (!text_equals(facts, column + 1, "on"))
+        return "the database server runs with full_page_writes = off and may lose confirmed invoices: set it "
+               "to on";
+    return NULL;
+}
+
 /* Columns as statement_greeting selects them. */
 static const char *durability_problem(struct lane *lane, const PGresult *facts)
 {
-    if (text_equals(facts, 3, "t") || text_equals(facts, 4, "on"))
+    if (text_equals(facts, 2, "t") || text_equals(facts, 3, "on"))
         return "the database server is a standby or read-only: give the address of the primary in "
                "INVOICEGATE_DATABASE";
     if (lane->store->settings->allow_unsafe)
         return NULL;
-    if (!text_equals(facts, 0, "on"))
-        return "the database server runs with fsync = off and may lose confirmed invoices: set it to on";
-    if (!text_equals(facts, 1, "on"))
-        return "the database server runs with full_page_writes = off and may lose confirmed invoices: set it "
-               "to on";
-    if (!text_equals(facts, 2, "on") && !text_equals(facts, 2, "remote_apply"))
-        return "synchronous_commit is weaker than on for this role: set it to on";
-    if (several_hosts(lane->connection) && text_equals(facts, 5, ""))
+    const char *problem = crash_problem(facts, 0);
+    if (problem)
+        return problem;
+    if (several_hosts(lane->connection) && text_equals(facts, 4, ""))
         return "INVOICEGATE_DATABASE names several hosts, but the server has no synchronous_standby_names: a "
                "failover would lose invoices";
     return NULL;
@@ -105,4 +122,14 @@ const char *greeting_problem(struct lane *lane)
             lane->store->worker_id = number;
     }
     return problem;
+}
+
+const char *greeting_lapsed(const struct lane *lane)
+{
+    for (int i = 0; i < lane->run_count && !lane->store->settings->allow_unsafe; i++) {
+        const struct run *run = &lane->runs[i];
+        if (run->statement == STATEMENT_LEASE && run->result && PQntuples(run->result) == 1)
+            return crash_problem(run->result, 1);
+    }
+    return NULL;
 }

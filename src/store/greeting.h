@@ -10,5 +10,7 @@
 MUST_CHECK bool greeting_send(struct lane *lane);
 /* After its Sync: NULL when all is well (and the store has its worker_id), else one clear sentence. */
 const char *greeting_problem(struct lane *lane);
+/* The same of a batch: what the lease that went with it, if any, says of the server's settings now. */
+const char *greeting_lapsed(const struct lane *lane);
 
 #endif

@@ -294,6 +294,28 @@ static void lane_keep_result(struct lane *lane, PGresult *result)
     }
 }
 
+/* The server's settings have changed: every lane greets it again, and what is under way counts once they
+ * suit. */
+static void lanes_down(struct store *store, const char *why)
+{
+    for (int i = 0; i <= store->lane_count; i++)
+        if (store->lanes[i].state == LANE_IDLE || store->lanes[i].state == LANE_BUSY)
+            lane_down(&store->lanes[i], why);
+}
+
+static void lane_synced(struct lane *lane)
+{
+    const char *lapsed = lane->state == LANE_BUSY ? greeting_lapsed(lane) : NULL;
+    if (lane->unreplicated)
+        lane_down(lane, "the commit's wait for the synchronous standby was broken off");
+    else if (lapsed)
+        lanes_down(lane->store, lapsed);
+    else if (lane->state == LANE_GREETING)
+        lane_greeted(lane);
+    else
+        lane_batch_end(lane);
+}
+
 /* Reads what has arrived. A result counts only once the Sync behind it has answered: that is the commit. */
 static void lane_read(struct lane *lane)
 {
@@ -317,12 +339,7 @@ static void lane_read(struct lane *lane)
             continue;
         }
         PQclear(result);
-        if (lane->unreplicated)
-            lane_down(lane, "the commit's wait for the synchronous standby was broken off");
-        else if (lane->state == LANE_GREETING)
-            lane_greeted(lane);
-        else
-            lane_batch_end(lane);
+        lane_synced(lane);
         return;
     }
 }

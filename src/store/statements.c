@@ -3,11 +3,12 @@
 #include <stddef.h>
 
 const char statement_greeting[] =
-    "select current_setting('fsync'), current_setting('full_page_writes'), "
-    "current_setting('synchronous_commit'),"
+    "select current_setting('fsync'), current_setting('full_page_writes'),"
     "       pg_is_in_recovery(), current_setting('transaction_read_only'),"
     "       current_setting('synchronous_standby_names'), current_setting('server_version_num'),"
-    "       set_config('lock_timeout', '5s', false), set_config('statement_timeout', '20s', false)";
+    "       set_config('lock_timeout', '5s', false), set_config('statement_timeout', '20s', false),"
+    "       set_config('synchronous_commit', case when $1 or current_setting('synchronous_commit') ="
+    "           'remote_apply' then current_setting('synchronous_commit') else 'on' end, false)";
 
 const char statement_hello[] = "select worker_id from gateway.hello($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
@@ -64,7 +65,10 @@ const struct statement_text statements[STATEMENT_COUNT] = {
     [STORE_USED] = {"used", "select ord, verdict from gateway.keys_used($1, $2)", 2},
     [STORE_COUNT] = {"count", "select unresolved, oldest_s from gateway.count_unresolved()", 0},
     [STATEMENT_CALLS] = {"calls", "select gateway.record_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", 10},
-    [STATEMENT_LEASE] = {"lease", "select gateway.renew_lease($1, $2)", 2},
+    [STATEMENT_LEASE] =
+        {"lease",
+         "select gateway.renew_lease($1, $2), current_setting('fsync'), current_setting('full_page_writes')",
+         2},
     [STATEMENT_PARTITIONS] = {"partitions", "select gateway.make_partitions(3)", 0},
     [STATEMENT_PURGE] = {"purge", "select gateway.purge_keys($1, 500)", 1},
     [STATEMENT_ROLL_UP] = {"roll_up", "select gateway.roll_up()", 0},

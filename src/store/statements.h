@@ -25,7 +25,9 @@ struct statement_text {
 
 extern const struct statement_text statements[STATEMENT_COUNT];
 
-/* Asked once on every new connection: what durability rests on (protocol: verified, not assumed). */
+/* Asked once on every new connection: what durability rests on (protocol: verified, not assumed). It makes
+ * the session's commits wait for the disk, whatever the server's or the role's setting is and becomes, unless
+ * $1 (bool) says that they need not. */
 extern const char statement_greeting[];
 extern const char statement_hello[];
 

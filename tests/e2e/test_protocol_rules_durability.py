@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
@@ -26,16 +26,6 @@ REFUSALS = {
         ("alter system set full_page_writes = off", "alter system reset full_page_writes"),
         "the database server runs with full_page_writes = off and may lose confirmed invoices: set it to on",
     ),
-    **{
-        f"synchronous_commit {value}": (
-            (
-                f"alter role invoicegate_worker set synchronous_commit = {value}",
-                "alter role invoicegate_worker reset synchronous_commit",
-            ),
-            "synchronous_commit is weaker than on for this role: set it to on",
-        )
-        for value in ("off", "local", "remote_write")
-    },
 }
 
 
@@ -79,10 +69,75 @@ def messages(log: str) -> list[str]:
     return [json.loads(line)["message"] for line in log.splitlines() if line.startswith('{"time"')]
 
 
-def test_rule_15_stronger_is_good_enough(stack: Stack, tenant: Tenant) -> None:
-    role = "alter role invoicegate_worker"
-    with set_to(stack, f"{role} set synchronous_commit = remote_apply", f"{role} reset synchronous_commit"):
+@pytest.mark.parametrize("name", REFUSALS)
+def test_rule_15_what_changes_under_a_connection_is_noticed(stack: Stack, tenant: Tenant, books: Books, name: str) -> None:
+    """Nobody connects anew: the next renewal of the lease tells."""
+    (change, back), complaint = REFUSALS[name]
+    assert books.told(stack.create(tenant)).status == 200
+    worker = stack.worker_pid()
+    before = messages(stack.log("workers")).count(complaint)
+    stack.sql(change)
+    try:
+        stack.sql("select pg_reload_conf()")
+        wait_for("all connections to be refused", lambda: messages(stack.log("workers")).count(complaint) >= before + 3)
+        assert books.told(stack.create(tenant)).status == 503
+    finally:
+        stack.sql(back)
+        stack.sql("select pg_reload_conf()")
+    wait_for("a 200", lambda: books.told(stack.create(tenant)).status == 200, every_s=0.1)
+    assert stack.worker_pid() == worker
+    assert books.assert_balanced().problems() == {}
+
+
+@pytest.fixture
+def commits(stack: Stack) -> Iterator[Callable[[Tenant], set[str]]]:
+    """Makes an invoice and answers synchronous_commit of the sessions that wrote it down."""
+    stack.sql(
+        "create table gateway.seen (value text); grant insert on gateway.seen to public;"
+        " create function gateway.see() returns trigger language plpgsql as $$ begin"
+        " insert into gateway.seen values (current_setting('synchronous_commit')); return new; end $$;"
+        " create trigger see before insert on gateway.events for each row execute function gateway.see()"
+    )
+
+    def make(tenant: Tenant) -> set[str]:
+        stack.sql("delete from gateway.seen")
         wait_for("a 200", lambda: stack.create(tenant).status == 200, every_s=0.1)
+        return {row["value"] for row in stack.sql("select value from gateway.seen")}
+
+    yield make
+    stack.sql("drop function gateway.see() cascade; drop table gateway.seen")
+
+
+ROLE = "alter role invoicegate_worker"
+
+
+@pytest.mark.parametrize("value", ["off", "local", "remote_write"])
+def test_rule_15_commits_wait_for_the_disk_whatever_the_role_says(
+    stack: Stack, tenant: Tenant, commits: Callable[[Tenant], set[str]], value: str
+) -> None:
+    with set_to(stack, f"{ROLE} set synchronous_commit = {value}", f"{ROLE} reset synchronous_commit"):
+        assert commits(tenant) == {"on"}
+
+
+def test_rule_15_commits_go_on_waiting_when_the_server_s_setting_changes(
+    stack: Stack, tenant: Tenant, commits: Callable[[Tenant], set[str]]
+) -> None:
+    assert commits(tenant) == {"on"}
+    stack.sql("alter system set synchronous_commit = off")
+    try:
+        stack.sql("select pg_reload_conf()")
+        wait_for("the new setting", lambda: stack.sql("show synchronous_commit")[0]["synchronous_commit"] == "off")
+        assert commits(tenant) == {"on"}
+        reconnect(stack)
+        assert commits(tenant) == {"on"}
+    finally:
+        stack.sql("alter system reset synchronous_commit")
+        reconnect(stack)
+
+
+def test_rule_15_stronger_is_good_enough(stack: Stack, tenant: Tenant, commits: Callable[[Tenant], set[str]]) -> None:
+    with set_to(stack, f"{ROLE} set synchronous_commit = remote_apply", f"{ROLE} reset synchronous_commit"):
+        wait_for("commits that are applied everywhere", lambda: commits(tenant) == {"remote_apply"})
 
 
 def complaint_of(stack: Stack, complaint: str, **settings: str) -> None:
