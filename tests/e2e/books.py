@@ -80,8 +80,14 @@ class Books:
 
     def assert_balanced(self, timeout_s: float = 60.0) -> Balance:
         """Waits until everything has ended, compares, and fails with all that does not agree."""
-        self.settle(timeout_s)
-        balance = self.balance()
+
+        def settled() -> Balance | None:
+            """A request whose intent the database took late may have come since all had ended."""
+            self.settle(timeout_s)
+            balance = self.balance()
+            return None if balance.unresolved else balance
+
+        balance = wait_for("all requests to end", settled, timeout_s, every_s=0.1)
         assert not balance.problems(), balance.problems()
         return balance
 
