@@ -16,9 +16,14 @@ doc=share/doc/invoicegate
 own=(share/invoicegate/sql share/invoicegate/nginx share/invoicegate/grafana share/invoicegate "$doc/examples" "$doc")
 placed=()
 
+# Any text as what sed puts in place.
+in_sed() {
+    printf '%s' "$1" | sed 's/[\\&,]/\\&/g'
+}
+
 # Files name each other by their usual places.
 with_places() {
-    sed -e "s,/usr/local/,$prefix/,g" -e "s,/etc/invoicegate/,$config/,g" "$1"
+    sed -e "s,/usr/local/,$(in_sed "$prefix")/,g" -e "s,/etc/invoicegate/,$(in_sed "$config")/,g" "$1"
 }
 
 # put MODE SOURCE PLACE: a file as it is, to a place below PREFIX

@@ -206,16 +206,21 @@ bool metrics_sum_up(struct metrics_file *file, struct metrics_sum *sum)
 static struct metrics_sheet *map_file(int fd)
 {
     const size_t bytes = sizeof(struct metrics_sheet);
+    int error = posix_fallocate(fd, 0, (off_t)bytes);
     void *at = MAP_FAILED;
-    if (posix_fallocate(fd, 0, (off_t)bytes) == 0)
+    if (error == 0)
         at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    else
+        errno = error;
     return at == MAP_FAILED ? NULL : at;
 }
 
+/* NULL with errno. */
 static struct metrics_sheet *open_file(struct metrics_file *file, uint64_t incarnation)
 {
     struct metrics_sheet *sheet = NULL;
     int lock_fd = lock_directory(file->directory_fd, LOCK_TRIES_FIRST); /* until our own lock is there, too */
+    int error;
     if (lock_fd < 0)
         return NULL;
     (void)look_at_all(file, NULL);
@@ -224,9 +229,11 @@ static struct metrics_sheet *open_file(struct metrics_file *file, uint64_t incar
     file->file_fd = openat(file->directory_fd, file->name, O_RDWR | O_CREAT | O_EXCL | OPEN_FLAGS, 0600);
     if (file->file_fd >= 0 && flock(file->file_fd, LOCK_EX | LOCK_NB) == 0)
         sheet = map_file(file->file_fd);
+    error = errno;
     if (!sheet && file->file_fd >= 0)
         (void)unlinkat(file->directory_fd, file->name, 0);
     close(lock_fd);
+    errno = error;
     return sheet;
 }
 
@@ -243,10 +250,11 @@ bool metrics_open(struct metrics_file *file, const char *directory)
 {
     uint64_t incarnation = 0;
     *file = (struct metrics_file){.directory_fd = -1, .file_fd = -1};
-    if (directory)
-        file->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!random_bytes((uint8_t *)&incarnation, sizeof(incarnation)))
         incarnation = (uint64_t)getpid() << 32 | (uint64_t)time(NULL);
+    errno = 0;
+    if (directory)
+        file->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file->directory_fd >= 0)
         file->sheet = open_file(file, incarnation);
     if (!file->sheet) {

@@ -189,23 +189,56 @@ static size_t match_form(const char *value, const char *form)
     return at;
 }
 
+static int two_digits(const char *digits)
+{
+    return (digits[0] - '0') * 10 + digits[1] - '0';
+}
+
+/* At the beginning of the value; PostgreSQL knows no year 0. */
+static bool date_valid(const char *value)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    if (match_form(value, "9999-99-99") == 0)
+        return false;
+    int year = two_digits(value) * 100 + two_digits(value + 2);
+    int month = two_digits(value + 5);
+    int day = two_digits(value + 8);
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return year >= 1 && month >= 1 && month <= 12 && day >= 1 &&
+           day <= days[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
+/* "T99:99" with seconds or without: up to the end of the day, which may have a leap second. */
+static bool clock_valid(const char *value, size_t length)
+{
+    int minute = two_digits(value + 4);
+    int second = length > 6 ? two_digits(value + 7) : 0;
+    return minute < 60 && second <= 60 && two_digits(value + 1) * 3600 + minute * 60 + second <= 86400;
+}
+
+static bool zone_valid(const char *value)
+{
+    if (strcmp(value, "Z") == 0)
+        return true;
+    return (match_form(value, "+99:99") == 6 || match_form(value, "-99:99") == 6) && !value[6] &&
+           two_digits(value + 1) < 16 && two_digits(value + 4) < 60;
+}
+
 /* What is behind the date: nothing, or a time of day. Says whether a zone is given. */
 static bool time_valid(const char *rest, bool *zoned)
 {
     size_t used = match_form(rest, "T99:99:99");
     if (used == 0)
         used = match_form(rest, "T99:99");
+    if (used > 0 && !clock_valid(rest, used))
+        return false;
     if (used == 9 && rest[used] == '.')
         used += 1 + strspn(rest + used + 1, "0123456789");
     rest += used;
     *zoned = *rest != '\0';
     if (!*zoned)
         return true;
-    if (used == 0)
-        return false;
-    if (strcmp(rest, "Z") == 0)
-        return true;
-    return (match_form(rest, "+99:99") == 6 || match_form(rest, "-99:99") == 6) && rest[6] == '\0';
+    return used > 0 && zone_valid(rest);
 }
 
 bool option_moment(struct ctl *ctl, const char *name, const char **moment)
@@ -215,7 +248,7 @@ bool option_moment(struct ctl *ctl, const char *name, const char **moment)
     *moment = NULL;
     if (!value)
         return true;
-    if (match_form(value, "9999-99-99") == 0 || !time_valid(value + 10, &zoned)) {
+    if (!date_valid(value) || !time_valid(value + 10, &zoned)) {
         usage_error(ctl, "--%s takes a moment such as 2026-01-31 or 2026-01-31T12:00:00Z, not '%s'", name,
                     value);
         return false;
@@ -248,7 +281,7 @@ bool option_duration(const struct ctl *ctl, const char *name, const char *fallba
 bool check_plain(const struct ctl *ctl, const char *what, const char *value, size_t bytes_max)
 {
     struct text text = text_from(value);
-    if (text.length == 0)
+    if (strspn(value, " ") == text.length)
         usage_error(ctl, "%s is empty", what);
     else if (text.length > bytes_max)
         usage_error(ctl, "%s is longer than %zu bytes", what, bytes_max);

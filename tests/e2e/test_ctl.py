@@ -63,6 +63,18 @@ def test_help_of_a_noun_lists_its_verbs(ctl):
         (["key", "list", "--agency", "-1"], "takes a positive number"),
         (["key", "create", "--agency", "1", "--mode", "live", "--expires", "tomorrow"], "takes a moment"),
         (["requests", "--since", "2026-01-31 12:00"], "takes a moment"),
+        (["requests", "--since", "2027-02-30"], "takes a moment"),
+        (["requests", "--since", "1900-02-29"], "takes a moment"),
+        (["requests", "--since", "2027-13-01"], "takes a moment"),
+        (["requests", "--since", "2027-00-10"], "takes a moment"),
+        (["requests", "--since", "2027-01-00"], "takes a moment"),
+        (["requests", "--since", "0000-01-01"], "takes a moment"),
+        (["requests", "--until", "2027-01-01T25:00"], "takes a moment"),
+        (["requests", "--until", "2027-01-01T24:00:01"], "takes a moment"),
+        (["requests", "--until", "2027-01-01T12:60:00Z"], "takes a moment"),
+        (["requests", "--until", "2027-01-01T12:00:61Z"], "takes a moment"),
+        (["requests", "--until", "2027-01-01T12:00+16:00"], "takes a moment"),
+        (["agency", "add", "   "], "the name is empty"),
         (["requests", "--limit", "0"], "takes a positive number"),
         (["requests", "--state", "draft"], "--state takes one of"),
         (["requests", "--after", "x"], "--after takes"),
@@ -86,6 +98,11 @@ def test_help_of_a_noun_lists_its_verbs(ctl):
 )
 def test_usage_errors_are_one_line_and_exit_2(ctl, arguments, said):
     assert said in ctl.refusal(2, *arguments)
+
+
+@pytest.mark.parametrize("moment", ["2024-02-29", "2000-02-29T24:00", "9999-12-31T23:59:60Z", "0001-01-01T00:00:00.5-15:59"])
+def test_odd_moments_that_are_some(ctl, moment):
+    assert ctl.json("requests", "--since", moment)["data"] == []
 
 
 def test_no_command_prints_the_help_and_exits_2(ctl):

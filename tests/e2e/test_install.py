@@ -46,10 +46,12 @@ def expected(prefix: str) -> set[str]:
     return {f"{prefix.strip('/')}/{name}" for name in below} | CONFIGURATION
 
 
-@pytest.mark.parametrize("prefix", ["/usr/local", "/usr", "/opt/invoice gate"])
+@pytest.mark.parametrize("prefix", ["/usr/local", "/usr", "/opt/invoice gate", "/opt/a,b&c"])
 def test_exactly_these_files_are_put_and_taken(tmp_path: Path, prefix: str) -> None:
     run_install("install", tmp_path, prefix)
     assert files(tmp_path) == expected(prefix)
+    unit = tmp_path / prefix.strip("/") / "lib/systemd/system/invoicegate@.service"
+    assert f"{prefix}/bin/invoicegate" in unit.read_text()
     run_install("uninstall", tmp_path, prefix)
     assert files(tmp_path) == CONFIGURATION
     left = {path.name for path in tmp_path.rglob("*") if path.is_dir()}

@@ -1,11 +1,14 @@
 /* Several workers in one process: their locks belong to open files, not to processes. */
 #include "unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -193,6 +196,31 @@ static void without_a_directory_a_worker_counts_alone(void **state)
     metrics_close(&file);
 }
 
+/* The reason is that the pages cannot be had, whatever becomes of the file then. */
+static void without_room_a_worker_counts_alone_and_says_why(void **state)
+{
+    const struct rlimit small = {4096, RLIM_INFINITY};
+    struct rlimit before;
+    struct metrics_file file;
+    char said[1024] = "";
+    int pipes[2], stderr_before = dup(STDERR_FILENO);
+    (void)state;
+    assert_true(pipe(pipes) == 0 && getrlimit(RLIMIT_FSIZE, &before) == 0);
+    signal(SIGXFSZ, SIG_IGN);
+    log_level_set(LOG_WARNING);
+    assert_true(setrlimit(RLIMIT_FSIZE, &small) == 0 && dup2(pipes[1], STDERR_FILENO) >= 0);
+    assert_true(metrics_open(&file, directory));
+    assert_true(setrlimit(RLIMIT_FSIZE, &before) == 0 && dup2(stderr_before, STDERR_FILENO) >= 0);
+    assert_true(read(pipes[0], said, sizeof(said) - 1) > 0);
+    assert_non_null(strstr(said, strerror(EFBIG)));
+    assert_int_equal(file.directory_fd, -1);
+    assert_int_equal(files("metrics.[0-9]*", false), 0);
+    metrics_close(&file);
+    close(pipes[0]);
+    close(pipes[1]);
+    close(stderr_before);
+}
+
 static void no_sum_while_somebody_holds_the_lock(void **state)
 {
     struct metrics_file file;
@@ -240,6 +268,7 @@ int main(void)
         TEST(other_versions_are_added_as_far_as_they_go),
         TEST(strange_files_are_left_alone),
         TEST(without_a_directory_a_worker_counts_alone),
+        TEST(without_room_a_worker_counts_alone_and_says_why),
         TEST(no_sum_while_somebody_holds_the_lock),
         TEST(a_killed_process_loses_nothing),
     };
