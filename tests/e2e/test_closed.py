@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import datetime, timezone
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -96,6 +98,21 @@ def test_a_dashboard_login_is_limited(world: World, harbor) -> None:
                         "statement_timeout=60s", "temp_file_limit=1GB"]
     assert harbor.one("select current_setting('temp_file_limit')") == "1GB"
     assert "permission denied to set parameter" in harbor.refused("set temp_file_limit = -1")
+
+
+def test_logins_that_are_there_already_are_limited_too(server, new_ctl, tmp_path: Path) -> None:
+    ctl = new_ctl("template1")
+    for file in server.migrations.glob("*.sql"):
+        if file.name < "018":
+            shutil.copy(file, tmp_path)
+    ctl.run("migrate", "--sql", str(tmp_path))
+    ctl.out("agency", "add", "x")
+    ctl.sql("create role closed_before login in role invoicegate_dashboard;"
+            "insert into gateway.dashboard_logins values ('closed_before', 1), ('closed_dropped_by_hand', 1)")
+    done = ctl.run("migrate", "--sql", str(server.migrations))
+    assert done.stderr == ""
+    settings = ctl.sql(SETTINGS.replace("%s", "'closed_before'")).splitlines()
+    assert settings == ["idle_in_transaction_session_timeout=10min", "temp_file_limit=1GB"]
 
 
 # ---- views
