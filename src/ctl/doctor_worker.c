@@ -52,7 +52,7 @@ static void name_secrets(struct doctor *doctor, const char *credentials)
 
 bool doctor_read_settings(struct doctor *doctor, const char *file, const char *credentials)
 {
-    struct text text = file_read(&doctor->ctl->arena, file, FILE_BYTES_MAX);
+    struct text text = file_read_plain(&doctor->ctl->arena, file, FILE_BYTES_MAX);
     if (!text.at) {
         doctor_say(doctor, "settings", HEALTH_FAILED, "run as root, or name the file with --settings",
                    "%s cannot be read", file);
@@ -107,7 +107,7 @@ static void hand_over_secrets(struct arena *arena, uid_t user)
 {
     for (size_t i = 0; i < SECRET_COUNT; i++) {
         const char *path = doctor_setting(secrets[i].setting, NULL);
-        struct text secret = path ? file_read(arena, path, FILE_BYTES_MAX) : TEXT_NONE;
+        struct text secret = path ? file_read_plain(arena, path, FILE_BYTES_MAX) : TEXT_NONE;
         int fd = secret.at ? memfd_create("secret", 0) : -1;
         const char *copy = arena_printf(arena, "/proc/self/fd/%d", fd).at;
         if (fd < 0 || !copy || write(fd, secret.at, secret.length) != (ssize_t)secret.length ||

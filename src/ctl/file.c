@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/plain_file.h"
+
 /* Until the end, or one byte beyond the most that is wanted. */
 static ssize_t read_all(int fd, char *room, size_t bytes)
 {
@@ -21,10 +23,10 @@ static ssize_t read_all(int fd, char *room, size_t bytes)
     return (ssize_t)length;
 }
 
-struct text file_read(struct arena *arena, const char *path, size_t bytes_max)
+/* Closes the descriptor. */
+static struct text read_and_close(struct arena *arena, int fd, size_t bytes_max)
 {
     struct text text = TEXT_NONE;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return TEXT_NONE;
     char *room = arena_alloc(arena, bytes_max + 1);
@@ -40,4 +42,14 @@ struct text file_read(struct arena *arena, const char *path, size_t bytes_max)
     close(fd);
     errno = saved;
     return text;
+}
+
+struct text file_read(struct arena *arena, const char *path, size_t bytes_max)
+{
+    return read_and_close(arena, open(path, O_RDONLY | O_CLOEXEC), bytes_max);
+}
+
+struct text file_read_plain(struct arena *arena, const char *path, size_t bytes_max)
+{
+    return read_and_close(arena, plain_file_open(path), bytes_max);
 }

@@ -24,9 +24,10 @@ enum ctl_exit secret_read(struct ctl *ctl, const char *setting, const char *cred
         say_error("%s is not set; set it to the same file as the worker's", setting);
         return CTL_FAILED;
     }
-    *secret = file_read(&ctl->arena, path, SECRET_BYTES_MAX);
+    *secret = file_read_plain(&ctl->arena, path, SECRET_BYTES_MAX);
     if (!secret->at) {
-        say_error("%s cannot be read: %s; %s names it", path, strerror(errno), setting);
+        say_error("%s cannot be read: %s; %s names it", path,
+                  errno == EINVAL ? "it is no file" : strerror(errno), setting);
         return CTL_FAILED;
     }
     while (secret->length > 0 && (unsigned char)secret->at[secret->length - 1] <= ' ')

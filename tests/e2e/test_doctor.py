@@ -153,6 +153,15 @@ def test_settings_that_cannot_be_read(patient: Patient) -> None:
     assert "/nowhere/invoicegate.env cannot be read" in told
 
 
+def test_pipes_in_place_of_files(patient: Patient) -> None:
+    """Nobody writes into them: whoever waits for that says nothing of what is wrong."""
+    pipe = patient.dir / "pipe"
+    os.mkfifo(pipe, 0o600)
+    found = patient.examine(1, UPSTREAM_KEY_FILE=str(pipe))
+    assert any("INVOICEGATE_UPSTREAM_KEY_FILE names what is no file" in finding["found"] for finding in found)
+    assert f"{pipe} cannot be read" in patient.stack.ctl("doctor", "--settings", str(pipe), code=1)
+
+
 # ---- database
 
 
