@@ -13,7 +13,7 @@ update gateway.work w
  where r.request_id = w.request_id and r.invoice_id is not null and not gateway.makes_invoice(r.route);
 
 -- What a client is told that is refused for this reason.
-create or replace function gateway.refusal_status(p_reason text, p_route text, p_status integer) returns integer
+create function gateway.refusal_status(p_reason text, p_route text, p_status integer) returns integer
     language sql immutable parallel safe
     return case p_reason
                 when 'key_invalid' then 401
@@ -38,6 +38,8 @@ create or replace function gateway.refusal_status(p_reason text, p_route text, p
 -- Agencies may share a connected account: a customer that is another agency's client is unknown to this one.
 -- The order of the refusals is the order of the branches below. Refusals of strangers are not stored.
 -- p_again: this batch of one may have been committed before.
+-- A statement's preparation grows with the columns that travel through its parts, and so does each member's share. So only
+-- a member's number travels; what the worker sent is taken from the arrays where it is needed.
 create or replace function gateway.begin_invoices(
     p_worker bigint, p_again boolean, p_version text, p_request_id uuid[], p_key_digest bytea[], p_route text[],
     p_account_id text[], p_client_id text[], p_product_id text[], p_collection_method text[], p_days_until_due integer[],
