@@ -57,8 +57,8 @@ static void on_event(void *owner, uint32_t events)
     struct socket *socket = owner;
     struct sockets *sockets = socket->sockets;
     int flags = 0;
-    if (socket
-            ->rests) { /* the peer has closed it, or speaks unasked: libcurl looks before it uses it again */
+    /* The peer has closed it, or speaks unasked: libcurl looks before it uses it again. */
+    if (socket->rests) {
         loop_unwatch(sockets->loop, &socket->watch);
         return;
     }
