@@ -281,7 +281,7 @@ bool option_duration(const struct ctl *ctl, const char *name, const char *fallba
 bool check_plain(const struct ctl *ctl, const char *what, const char *value, size_t bytes_max)
 {
     struct text text = text_from(value);
-    if (strspn(value, " ") == text.length)
+    if (!value || strspn(value, " ") == text.length)
         usage_error(ctl, "%s is empty", what);
     else if (text.length > bytes_max)
         usage_error(ctl, "%s is longer than %zu bytes", what, bytes_max);
