@@ -7,6 +7,7 @@
 #define METADATA_KEY_MAX_LENGTH 40
 #define METADATA_VALUE_MAX_LENGTH 500
 
+#define QUERY_NAME_MAX_BYTES 100
 #define RESERVED TEXT("invoicegate_")
 
 /* ---- known fields */
@@ -246,6 +247,13 @@ static void read_parameters(struct reading *reading, struct form *form)
         check_missing(reading, form);
 }
 
+/* Of an address that is still as it came: anything may stand in it, and only this is told again. */
+static bool is_query_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '[' || c == ']' || c == '%' || c == '-';
+}
+
 /* What stands behind the ? of a POST would be lost: nobody may take it for done. */
 static void check_query(struct reading *reading)
 {
@@ -256,8 +264,11 @@ static void check_query(struct reading *reading)
         return;
     query = text_skip(uri, (size_t)(mark - uri.at) + 1);
     name = (struct text){query.at, 0};
-    while (name.length < query.length && query.at[name.length] != '=' && query.at[name.length] != '&')
+    while (name.length < query.length && name.length < QUERY_NAME_MAX_BYTES &&
+           is_query_name_char(name.at[name.length]))
         name.length++;
+    if (query.length > 0 && name.length == 0)
+        name = TEXT("query");
     if (name.length > 0)
         refuse_param(reading, "query", "parameter_unknown", name,
                      " stands in the address: the parameters of a POST belong in its body.");
