@@ -171,13 +171,12 @@ static void look_at_items(struct job *job, struct object list)
 void act_looked_up(struct job *job, struct decision decision, const struct reply *reply, struct object object)
 {
     bool is_list = job->plan.act == ACT_INVOICEITEM;
-    bool gone = says_gone(job, decision, reply, object);
-    job->gone = gone;
-    if (!gone && (decision.outcome != OUTCOME_OK || !(is_list || is_about_it(job, object)))) {
+    job->gone = says_gone(job, decision, reply, object);
+    if (!job->gone && (decision.outcome != OUTCOME_OK || !(is_list || is_about_it(job, object)))) {
         step_retry(job, reply->retry_after_s);
     } else if (is_list) {
         look_at_items(job, object);
-    } else if (gone) {
+    } else if (job->gone) {
         lookup_absent(job);
     } else {
         look_at_invoice(job, reply, object);

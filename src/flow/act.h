@@ -9,10 +9,10 @@
 /* ACT_NONE for routes that make invoices, or read. */
 enum act act_of_route(enum route route);
 
-/* The act's intent is recorded: on to its call. */
 /* Puts a mark into an update's form before it is recorded: of all acts only that one leaves no trace of its
  * own on the invoice. */
 void act_mark(struct request *request, struct arena *arena, const char *request_id);
+/* The act's intent is recorded: on to its call. */
 void act_begin(struct job *job);
 /* The same after a take-over; old: the upstream may have forgotten the key. */
 void act_resume(struct job *job, bool old);

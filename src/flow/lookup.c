@@ -43,11 +43,11 @@ void lookup_after_refusal(struct job *job, enum after_absence after)
 
 static void found_new(struct job *job, const struct reply *reply, struct object invoice)
 {
-    invoice_keep_id(job, invoice);
     if (job->plan.form.at) {
         invoice_stands(job, reply, invoice);
         return;
     }
+    invoice_keep_id(job, invoice);
     if (object_count(invoice, "lines.data") > 0)
         invoice_has_lines(job, reply, invoice);
     else if (job->sought == STEP_LINES)
