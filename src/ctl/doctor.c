@@ -132,12 +132,10 @@ static const struct option options[] = {
 
 const struct command doctor_commands[] = {
     {"doctor", NULL, "", 0, 0, "examine an installation and say what to do about what is wrong",
-     "Looks at settings, database, grants, migrations, clocks, upstream and its keys, sockets, units, nginx\n"
-     "and disk, and changes nothing. As root it sees most; what it cannot see it skips. A worker is tried "
-     "as\n"
-     "the user invoicegate; with --settings, as whoever calls. Exit code 1 when a check failed; warnings "
-     "alone\n"
-     "are 0.",
+     "Looks at settings, database, migrations, grants, history, clocks, upstream and its keys, sockets,\n"
+     "units, nginx and disk, and changes nothing. As root it sees most; what it cannot see it skips. A\n"
+     "worker is tried as the user invoicegate; with --settings, as whoever calls. Exit code 1 when a check\n"
+     "failed; warnings alone are 0.",
      options,
      "  invoicegatectl doctor\n"
      "  invoicegatectl doctor --json | jq '.data[] | select(.state == \"failed\")'\n",

@@ -42,6 +42,16 @@ static const char grants_sql[] = {
     "       (select count(*) from gateway.shared_functions() s "
     "            where has_function_privilege('public', s.function, 'execute'))"};
 
+/* Where history could be changed unseen: a superuser put a trigger aside, or a restore left it out. */
+static const char history_sql[] = {
+    "select string_agg(t.oid::regclass::text, ', ') from pg_class t "
+    "    where t.relnamespace = 'gateway'::regnamespace and t.relkind in ('r', 'p') "
+    "    and t.relname ~ ('^(invoices|reconciliation(s|_findings)|' "
+    "        || '(events|upstream_calls|invoice_requests)(_default|_\\d+_\\d+)?)$') "
+    "    and exists (select from unnest('{history_stays,truncate_is_refused}'::name[]) guard "
+    "        where not exists (select from pg_trigger "
+    "            where tgrelid = t.oid and tgname = guard and tgenabled in ('O', 'A')))"};
+
 static const char workers_sql[] = {
     "select (select count(distinct (host, pid)) from gateway.workers where ended_at is null and lease_until "
     "> now()), "
@@ -152,6 +162,21 @@ static void check_grants(struct doctor *doctor)
     PQclear(facts);
 }
 
+static void check_history(struct doctor *doctor)
+{
+    PGresult *facts = look(doctor, "history", history_sql, NULL, 0);
+    if (!facts)
+        return;
+    if (!PQgetisnull(facts, 0, 0))
+        doctor_say(
+            doctor, "history", HEALTH_FAILED,
+            "alter table ... enable trigger user; one that is missing stands in sql/003_partitions.sql",
+            "the triggers that keep history as it is are off or missing on %s", PQgetvalue(facts, 0, 0));
+    else
+        doctor_say(doctor, "history", HEALTH_OK, NULL, "nobody changes it unseen: its triggers are in force");
+    PQclear(facts);
+}
+
 static double now_s(void)
 {
     struct timespec now;
@@ -204,6 +229,7 @@ void doctor_check_database(struct doctor *doctor)
         return;
     check_migrations(doctor);
     check_grants(doctor);
+    check_history(doctor);
     check_clock(doctor);
     check_workers(doctor);
 }

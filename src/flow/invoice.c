@@ -113,8 +113,7 @@ static void enter_invoice(struct job *job)
 
 static bool customer_is_gone(const struct reply *reply, struct object object)
 {
-    return (reply->status == 400 || reply->status == 404) &&
-           text_is(object_text(object, "error.code"), TEXT("resource_missing")) &&
+    return (reply->status == 400 || reply->status == 404) && object_is_missing_error(object) &&
            text_is(object_text(object, "error.param"), TEXT("customer"));
 }
 

@@ -22,8 +22,7 @@ bool invoice_is_gone(const struct reply *reply, struct object error)
 {
     struct text param = object_text(error, "error.param");
     bool about_it = !param.at || text_is(param, TEXT("id")) || text_is(param, TEXT("invoice"));
-    return reply->status == 404 && about_it &&
-           text_is(object_text(error, "error.code"), TEXT("resource_missing"));
+    return reply->status == 404 && about_it && object_is_missing_error(error);
 }
 
 void invoice_keep_id(struct job *job, struct object object)

@@ -70,6 +70,11 @@ bool object_is_error(struct object object)
     return is(object_at(object, "error"), TOKEN_OBJECT);
 }
 
+bool object_is_missing_error(struct object object)
+{
+    return text_is(object_text(object, "error.code"), TEXT("resource_missing"));
+}
+
 bool object_is_array(struct object object, const char *path)
 {
     return is(object_at(object, path), TOKEN_ARRAY);

@@ -33,6 +33,8 @@ bool object_true(struct object object, const char *path);
 bool object_is_array(struct object object, const char *path);
 /* Whether it is the upstream's own way to say no: an object with a member error. */
 bool object_is_error(struct object object);
+/* Such an error that says that something is not there; error.param may tell what. */
+bool object_is_missing_error(struct object object);
 /* Elements of the array at path; 0 when there is none. */
 size_t object_count(struct object object, const char *path);
 struct object object_element(struct object object, const char *path, size_t index);

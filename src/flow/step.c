@@ -145,7 +145,7 @@ static bool is_sound_list(struct object list)
 static bool is_sound_deletion(const struct job *job, const struct reply *reply, struct object object)
 {
     if (reply->status == 404)
-        return text_is(object_text(object, "error.code"), TEXT("resource_missing"));
+        return object_is_missing_error(object);
     return text_is(object_text(object, "id"), job->plan.invoice_id) && object_true(object, "deleted");
 }
 

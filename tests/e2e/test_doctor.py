@@ -100,7 +100,7 @@ def test_a_healthy_installation_passes(patient: Patient) -> None:
     for finding in findings:
         states.setdefault(finding["check"], set()).add(finding["state"])
     assert set(states) == {
-        *("secrets", "settings", "database", "migrations", "grants", "clock", "workers"),
+        *("secrets", "settings", "database", "migrations", "grants", "history", "clock", "workers"),
         *("upstream", "sockets", "counters", "units", "nginx", "monitoring", "disk"),
     }
     for check, found in states.items():
@@ -201,6 +201,16 @@ def test_wrong_grants(patient: Patient, wrong: str, right: str, said: str) -> No
         assert said in patient.complaint("grants")
     finally:
         patient.stack.sql(right)
+
+
+@pytest.mark.parametrize("table", ["events", "upstream_calls_default", "invoices", "reconciliation_findings"])
+def test_history_that_can_be_changed_unseen(patient: Patient, table: str) -> None:
+    patient.stack.sql(f"alter table gateway.{table} disable trigger user")
+    try:
+        assert f"gateway.{table}" in patient.complaint("history")
+    finally:
+        patient.stack.sql(f"alter table gateway.{table} enable trigger user")
+    assert {finding["state"] for finding in patient.examine(0) if finding["check"] == "history"} == {"ok"}
 
 
 def test_functions_that_are_open_to_all(patient: Patient) -> None:

@@ -91,6 +91,15 @@ def test_the_request_id_is_ours_and_in_the_log(edge: Edge, stack: Stack, tenant:
         assert "hunter2" not in edge.log(log) and tenant.key not in edge.log(log)
 
 
+@pytest.mark.parametrize("spelled", ["igk_live_misplaced7", "%69gk_live_misplaced7", "acct_1sk_test_misplaced7"])
+def test_a_key_in_the_address_is_not_logged(edge: Edge, tenant: Tenant, spelled: str) -> None:
+    path = f"/v1/public/stripe/connect/accounts/{spelled}/invoices"
+    refused = edge.exchange(request_bytes("GET", path, [("Authorization", tenant.key)]))
+    (line,) = wait_for("its line", lambda: [json.loads(line) for line in edge.log("access").splitlines() if refused.request_id in line])
+    assert line["path"].startswith("/v1/public/stripe/connect/accounts/") and line["path"].endswith("...")
+    assert "misplaced" not in edge.log("access")
+
+
 # ---- request smuggling
 
 
