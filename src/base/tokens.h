@@ -1,8 +1,8 @@
 /* A JSON text as tokens that point into it: one pass, no allocation a value, nothing copied.
  *
  * The text must be what RFC 8259 calls JSON, whole and alone: anything else is refused. What strings hold is
- * not looked at (token_text() does when one is wanted). Members that are named twice are both there; looking
- * up finds the last. */
+ * not looked at (tokens_string() does when one is wanted). Members that are named twice are both there;
+ * looking up finds the last. */
 #ifndef INVOICEGATE_BASE_TOKENS_H
 #define INVOICEGATE_BASE_TOKENS_H
 

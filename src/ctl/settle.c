@@ -20,11 +20,26 @@ static PGresult *lock(struct ctl *ctl, const char *request_id)
         "select r.state, w.request_id is not null as unfinished, "
         "       w.parked_at is null and coalesce(k.ended_at is null and k.lease_until >= now(), false) "
         "           as being_worked_on, "
-        "       w.worker_id "
+        "       w.worker_id, gateway.makes_invoice(r.route) as makes_invoice, r.route "
         "from gateway.invoice_requests r "
         "left join (select * from gateway.work where request_id = $1::uuid for update) w using (request_id) "
         "left join gateway.workers k on k.worker_id = w.worker_id where r.request_id = $1::uuid",
         db_text(request_id));
+}
+
+/* --as created says which invoice was made, or that an act on an invoice that is known was done. */
+static enum ctl_exit check_meaning(const PGresult *rows, const char *request_id, bool created, bool named)
+{
+    enum ctl_exit end = CTL_FAILED;
+    bool makes_invoice = db_cell_bool(rows, 0, 4);
+    if (created && makes_invoice && !named)
+        say_error("request %s was to make an invoice: name the one that stands with --invoice", request_id);
+    else if (!makes_invoice && named)
+        say_error("request %s makes no invoice (%s): leave --invoice out", request_id,
+                  PQgetvalue(rows, 0, 5));
+    else
+        end = CTL_DONE;
+    return end;
 }
 
 static enum ctl_exit check_request(const PGresult *rows, const char *request_id)
@@ -64,12 +79,14 @@ static enum ctl_exit check_invoice(struct ctl *ctl, const char *request_id, cons
     return end;
 }
 
-static enum ctl_exit check(struct ctl *ctl, const char *request_id, const char *invoice_id)
+static enum ctl_exit check(struct ctl *ctl, const char *request_id, bool created, const char *invoice_id)
 {
     PGresult *rows = lock(ctl, request_id);
     if (!rows)
         return CTL_DATABASE;
     enum ctl_exit end = check_request(rows, request_id);
+    if (end == CTL_DONE)
+        end = check_meaning(rows, request_id, created, invoice_id != NULL);
     PQclear(rows);
     return end == CTL_DONE && invoice_id ? check_invoice(ctl, request_id, invoice_id) : end;
 }
@@ -110,7 +127,7 @@ static enum ctl_exit settle(struct ctl *ctl)
     bool created = strcmp(option_text(ctl, "as"), "created") == 0;
     if (!uuid_from_text(text_from(request_id), uuid))
         return usage_error(ctl, "'%s' is no request id", request_id);
-    if (created != (invoice_id != NULL))
+    if (invoice_id && !created)
         return usage_error(ctl, "--invoice belongs to --as created, and only to it");
     if (!check_plain(ctl, "--by", option_text(ctl, "by"), NAME_BYTES_MAX) ||
         !check_plain(ctl, "--why", option_text(ctl, "why"), WHY_BYTES_MAX) ||
@@ -118,13 +135,15 @@ static enum ctl_exit settle(struct ctl *ctl)
         return CTL_USAGE;
     if (!db_open(&ctl->db) || !db_begin(&ctl->db))
         return CTL_DATABASE;
-    enum ctl_exit end = check(ctl, request_id, invoice_id);
+    enum ctl_exit end = check(ctl, request_id, created, invoice_id);
     return end == CTL_DONE ? settle_checked(ctl, request_id, invoice_id) : end;
 }
 
 static const struct option options[] = {
-    {"as", "failed|created", "what you found upstream: no invoice, or one", "failed created", true, false},
-    {"invoice", "INVOICE_ID", "the invoice that stands; with --as created", NULL, false, false},
+    {"as", "failed|created", "what you found upstream: nothing was done, or it was", "failed created", true,
+     false},
+    {"invoice", "INVOICE_ID", "the invoice that stands; with --as created of a request for one", NULL, false,
+     false},
     {"by", "NAME", "who decided", NULL, true, false},
     {"why", "TEXT", "how you know, for the history", NULL, true, false},
     OPTIONS_END,
@@ -132,11 +151,10 @@ static const struct option options[] = {
 
 const struct command settle_commands[] = {
     {"settle", NULL, "REQUEST_ID", 1, 1, "end a parked or abandoned request by an operator's word",
-     "Look upstream first: failed says that no invoice stands, created which one does. A request that a "
-     "living\n"
-     "worker has is refused. Nothing is sent upstream. As failed, the client's Idempotency-Key is free "
-     "again; as\n"
-     "created, it is answered from now on that an operator has settled the request and which invoice stands.",
+     "Look upstream first: failed says that no invoice stands, created which one does. Of an act (update,\n"
+     "finalize, send, void, an item) created says that it was done, failed that it was not. A request that\n"
+     "a living worker has is refused. Nothing is sent upstream. As failed, the client's Idempotency-Key is\n"
+     "free again; as created, it is answered from now on that an operator has settled the request, and how.",
      options,
      "  invoicegatectl settle 01951d3e-7c1a-7000-8000-0242ac120002 --as failed --by 'Ada King' \\\n"
      "      --why 'no invoice with this request in its metadata'\n"

@@ -46,9 +46,11 @@ void act_resume(struct job *job, bool old)
         step_enter(job, JOB_ACTING, STEP_ACT);
 }
 
-/* The invoice as the act left it; an item is no invoice, and only told. */
+/* The invoice as the act left it; an item is no invoice, and only told. The act was done: short of memory for
+ * its answer, it must not be told as anything else. */
 static void adopt(struct job *job, const struct reply *reply, struct object object)
 {
+    job->unknown[STEP_ACT] = true;
     if (job->plan.act == ACT_INVOICEITEM)
         job->invoice_object = arena_copy(&job->arena, reply->body);
     else

@@ -9,8 +9,8 @@
 /* ACT_NONE for routes that make invoices, or read. */
 enum act act_of_route(enum route route);
 
-/* Puts a mark into an update's form before it is recorded: of all acts only that one leaves no trace of its
- * own on the invoice. */
+/* Puts a mark into an update's form before it is recorded: nothing else on the invoice shows whether it was
+ * done. (Whether it was sent nothing shows, and no form can carry a mark.) */
 void act_mark(struct request *request, struct arena *arena, const char *request_id);
 /* The act's intent is recorded: on to its call. */
 void act_begin(struct job *job);

@@ -28,7 +28,7 @@ static void write_gauges(struct gateway *gateway)
     gauges->inflight = gateway->jobs.used;
     gauges->inflight_limit = gateway->settings->max_inflight;
     gauges->breaker_open = traffic_open(&gateway->traffic, loop_now_ms(gateway->loop));
-    gauges->database_ready = store_is_ready(gateway->store);
+    gauges->database_ready = store_health(gateway->store) == STORE_READY;
 }
 
 /* Asked on the connection for reads: it stands in front of no intent. */

@@ -227,7 +227,6 @@ void invoice_decide_advance(struct job *job)
                                             .invoice_id = job->plan.invoice_id,
                                             .http_status = STORE_NULL32};
     memcpy(job->task.in.note.request_id, job->request_id, UUID_BYTES);
-    job->task.calls = NULL;
     job_submit(job, STORE_NOTE);
 }
 

@@ -25,6 +25,7 @@ static enum step step_of(const struct job *job)
 void lookup_begin(struct job *job, enum step sought)
 {
     job->sought = sought;
+    job->unknown[sought] = true; /* until the look tells */
     job->after_absence = ABSENT_IS_FAILED;
     job->lookups = 0;
     job->plan.list_cursor = TEXT_NONE;
@@ -110,8 +111,12 @@ void lookup_absent(struct job *job)
 void lookup_next_page(struct job *job, struct object list)
 {
     size_t count = object_count(list, "data");
-    job->plan.list_cursor =
-        arena_copy(&job->arena, object_text(object_element(list, "data", count - 1), "id"));
+    struct text last = object_text(object_element(list, "data", count - 1), "id");
+    if (text_is(last, job->plan.list_cursor)) { /* the same page again: so it would never end */
+        step_retry(job, 0);
+        return;
+    }
+    job->plan.list_cursor = arena_copy(&job->arena, last);
     step_start(job, STEP_LOOKUP);
 }
 

@@ -42,7 +42,9 @@ static void recovery_look(void *owner)
     take->kind = STORE_TAKE;
     take->in.take.lapsed = store_ready_ms(gateway->store) >= gateway->settings->lease_ms;
     take->in.take.limit = limit;
+    take->again = gateway->recovery.missed;
     gateway->recovery.taken = 0;
+    gateway->recovery.missed = false;
     store_submit(gateway->store, take);
 }
 
@@ -58,7 +60,7 @@ void recovery_stop(struct gateway *gateway)
 
 void recovery_taken_all(struct gateway *gateway)
 {
-    if (gateway->recovery.taken == gateway->recovery.take.in.take.limit)
+    if (gateway->recovery.taken >= gateway->recovery.take.in.take.limit)
         look_later(gateway, 0); /* there may be more */
 }
 
@@ -80,19 +82,20 @@ static bool is_sweep(const struct store_taken *taken)
     return text_is(taken->doing, TEXT("sweep"));
 }
 
-/* A take that was run again tells what this worker holds already, too. Its begin may still be on its way
- * (fence 0). A request may also come back to a worker that has not noticed yet that it was overtaken. */
+/* A take that was run again tells what this worker holds already, too: what it began itself (fence 1), and
+ * what it has taken over. A request may also come back to a worker that has not noticed yet that it was
+ * overtaken. */
 static bool is_held(struct gateway *gateway, const struct store_taken *taken)
 {
-    bool held = false;
     bool sweeps = is_sweep(taken);
+    bool held = !sweeps && taken->fence == 1;
     for (uint32_t i = 0; i < gateway->jobs.capacity; i++) {
         struct job *job = gateway->jobs.slots[i].thing;
         if (!job || memcmp(job->request_id, taken->request_id, UUID_BYTES) != 0)
             continue;
-        if (sweeps || job->fence == taken->fence || (job->fence == 0 && taken->fence == 1))
+        if (sweeps || job->fence == taken->fence)
             held = true;
-        else
+        else if (taken->fence > 1)
             abandon(job);
     }
     return held;
@@ -160,8 +163,10 @@ void recovery_taken(void *owner, const struct store_taken *taken)
     if (is_held(gateway, taken))
         return;
     job = job_new(gateway);
-    if (!job)
-        return; /* its lease is this worker's: it comes back when this worker ends */
+    if (!job) { /* no place is free: it is this worker's already, and told again at the next look */
+        gateway->recovery.missed = gateway->recovery.missed || !is_sweep(taken);
+        return;
+    }
     memcpy(job->request_id, taken->request_id, UUID_BYTES);
     uuid_text(job->request_id, job->request_text);
     fill_request(job, taken);

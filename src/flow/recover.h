@@ -10,7 +10,8 @@ struct gateway;
 struct recovery {
     struct timer timer;
     struct store_task take;
-    int taken; /* by the take under way */
+    int taken;   /* by the take under way */
+    bool missed; /* something that was taken found no place */
 };
 
 /* Looks every third of a lease, from now on. The store must be open. */

@@ -327,7 +327,8 @@ struct front *front_open(struct loop *loop, const struct front_settings *setting
 
 bool front_limit(struct front *front, uint32_t max_connections)
 {
-    if (!slots_limit(&front->pending, max_connections))
+    /* Connections that are there stay, and each may bring a request: their places stay, too. */
+    if (max_connections > front->pending.limit && !slots_limit(&front->pending, max_connections))
         return false;
     front->settings.max_connections = max_connections;
     listen_again(front);

@@ -22,7 +22,6 @@ struct store {
     struct turns waiting;      /* the next batch gathers here */
     struct task_queue delayed; /* until the delay timer */
     struct turns reading;      /* for the lane behind the others, which does nothing else */
-    uint32_t pending;
     struct timer delay;
     int64_t ready_since_ms;
     int64_t lacking_until_ms; /* a statement lacked its function, or the right to it */

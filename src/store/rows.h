@@ -48,7 +48,7 @@ void params_bool(struct params *params, bool value);
 void params_text(struct params *params, struct text value);
 void params_uuid(struct params *params, const uint8_t *uuid);
 
-/* One array: begin with its type, add a member's field for each element, end. */
+/* One array: begin with its type and length, then add a member's field for each element. */
 void params_array_begin(struct params *params, enum column_type type, int elements);
 void params_array_add(struct params *params, const struct column *column, const void *structure);
 

@@ -45,7 +45,8 @@ void statement_params(struct params *params, const struct statement_context *con
 int statement_calls_params(struct params *params, struct store_task *const *tasks, int count);
 /* The same for a row of a TAKE. False when it makes no sense. */
 MUST_CHECK bool statement_taken(const PGresult *result, int row, struct store_taken *taken);
-/* Whether it only looks: the lane for reads takes it. */
+/* Whether the lane for reads takes it: it stands in front of no intent (REFRESH writes what a read has seen).
+ */
 bool statement_is_read(enum store_kind kind);
 /* One row of a READ or LIST: the verdict with what the row says of the whole, and its invoice. False when it
  * has none. */

@@ -15,7 +15,7 @@ static void store_deliver(struct store *store, struct store_task *task, const st
     task->busy = false;
     task->again = false;
     task->errors = 0;
-    store->pending--;
+    task->calls = NULL; /* recorded: the owner's next task has its own */
     store->answer(store->owner, task, answer);
 }
 
@@ -366,16 +366,10 @@ int store_live_workers(const struct store *store)
     return store->live_workers > 1 ? store->live_workers : 1;
 }
 
-uint32_t store_pending(const struct store *store)
-{
-    return store->pending;
-}
-
 void store_submit(struct store *store, struct store_task *task)
 {
     CHECK(!task->busy);
     task->busy = true;
-    store->pending++;
     turns_put(statement_is_read(task->kind) ? &store->reading : &store->waiting, task);
 }
 

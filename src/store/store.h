@@ -247,8 +247,8 @@ enum store_verdict {
     STORE_UNAUTHORIZED, /* begin: no such key */
     STORE_BUSY,         /* begin run again: its first run still holds the key's lock; ask again soon */
     STORE_DONE,         /* finish */
-    STORE_STALE,        /* plan, renew, note, finish: another worker holds this request now */
-    STORE_MISSING,      /* finish: no such request */
+    STORE_STALE,        /* another worker holds this request now, or has ended it */
+    STORE_MISSING,      /* note, finish: no such request */
     STORE_AWAY /* begin: not recorded, and certainly not: database away or it refused the statement */
 };
 
@@ -358,7 +358,6 @@ enum store_health store_health(const struct store *store);
 /* kind, ref, in and calls are set by the caller. The answer always comes later, never from inside this call.
  */
 void store_submit(struct store *store, struct store_task *task);
-uint32_t store_pending(const struct store *store);
 /* How long the database has been there without a break; 0 while it is away. */
 int64_t store_ready_ms(const struct store *store);
 /* Workers alive, this one included, as last heard; at least 1. */

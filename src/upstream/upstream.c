@@ -23,7 +23,6 @@ struct upstream {
     struct timer timer;
     struct transfer **transfers; /* by number - 1 */
     uint32_t made;
-    uint32_t running;
     struct transfer *free;
 };
 
@@ -49,7 +48,6 @@ static void deliver(struct upstream *upstream)
         transfer_reply(transfer, code, &reply);
         curl_multi_remove_handle(upstream->multi, easy);
         transfer->running = false;
-        upstream->running--;
         /* Only then back to the free list: the reply's views point into it. */
         upstream->reply(upstream->owner, transfer->ref, &reply);
         transfer_give_back(upstream, transfer);
@@ -192,7 +190,6 @@ bool upstream_start(struct upstream *upstream, struct ref ref, const struct call
         return false;
     }
     transfer->running = true;
-    upstream->running++;
     *number = transfer->number;
     return true;
 }
@@ -205,7 +202,6 @@ void upstream_cancel(struct upstream *upstream, uint32_t number)
     CHECK(transfer->running);
     curl_multi_remove_handle(upstream->multi, transfer->easy);
     transfer->running = false;
-    upstream->running--;
     transfer_give_back(upstream, transfer);
 }
 
@@ -220,11 +216,6 @@ bool upstream_limit(struct upstream *upstream, uint32_t max_calls)
     upstream->settings.max_calls = max_calls;
     curl_multi_setopt(upstream->multi, CURLMOPT_MAXCONNECTS, (long)max_calls);
     return true;
-}
-
-uint32_t upstream_calls(const struct upstream *upstream)
-{
-    return upstream->running;
 }
 
 void upstream_close(struct upstream *upstream)

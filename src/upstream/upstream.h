@@ -61,7 +61,6 @@ void upstream_cancel(struct upstream *upstream, uint32_t number);
 MUST_CHECK bool upstream_set_key(struct upstream *upstream, enum mode mode, struct text key);
 /* So many calls at once from now on. False when memory is out: then nothing changes. */
 MUST_CHECK bool upstream_limit(struct upstream *upstream, uint32_t max_calls);
-uint32_t upstream_calls(const struct upstream *upstream);
 void upstream_close(struct upstream *upstream);
 
 #endif
