@@ -229,6 +229,27 @@ void builder_add_int64(struct builder *builder, int64_t value)
     builder_add(builder, text_of_int64(value, digits));
 }
 
+/* The characters of RFC 3986 that stand for themselves anywhere. */
+static const bool unreserved[256] = {
+    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true,
+    ['_'] = true,         ['.'] = true,         ['~'] = true,
+};
+
+void builder_add_encoded(struct builder *builder, struct text value)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    size_t start = 0; /* of the run that goes as it is */
+    for (size_t i = 0; i < value.length; i++) {
+        unsigned char c = (unsigned char)value.at[i];
+        if (unreserved[c])
+            continue;
+        builder_add(builder, (struct text){value.at + start, i - start});
+        builder_add(builder, (struct text){(const char[]){'%', hex[c >> 4], hex[c & 15]}, 3});
+        start = i + 1;
+    }
+    builder_add(builder, (struct text){value.at + start, value.length - start});
+}
+
 struct text builder_text(struct builder *builder)
 {
     if (!builder_room(builder, 0))

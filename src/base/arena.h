@@ -49,6 +49,9 @@ void builder_init(struct builder *builder, struct arena *arena, size_t room_byte
 void builder_add(struct builder *builder, struct text text);
 void builder_add_char(struct builder *builder, char c);
 void builder_add_int64(struct builder *builder, int64_t value);
+/* As a value of application/x-www-form-urlencoded: only RFC 3986's unreserved characters stand for
+ * themselves. */
+void builder_add_encoded(struct builder *builder, struct text value);
 /* NUL-terminated view of what was built; absent when the arena overflowed. */
 struct text builder_text(struct builder *builder);
 

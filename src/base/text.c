@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#define ID_MAX_BYTES 255
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
@@ -56,4 +58,19 @@ struct text text_of_int64(int64_t value, char room[TEXT_INT64_BYTES])
     if (value < 0)
         *--at = '-';
     return (struct text){at, (size_t)(end - at)};
+}
+
+static bool is_id_char(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-';
+}
+
+bool text_is_id(struct text text)
+{
+    if (text.length == 0 || text.length > ID_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < text.length; i++)
+        if (!is_id_char(text.at[i]))
+            return false;
+    return true;
 }

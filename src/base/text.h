@@ -36,6 +36,8 @@ static inline struct text text_skip(struct text text, size_t bytes)
 /* ASCII only, whatever the locale. */
 bool text_is_nocase(struct text a, struct text b);
 bool text_starts(struct text whole, struct text start);
+/* 1 to 255 letters, digits, - and _: what accounts and ids are made of, in paths, answers and tables. */
+bool text_is_id(struct text text);
 
 /* A plain decimal integer, optional minus, nothing else around it. False when it is none or does not fit. */
 MUST_CHECK bool text_to_int64(struct text digits, int64_t *value);

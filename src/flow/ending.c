@@ -80,19 +80,32 @@ static void fail(struct job *job)
         finish(job, TEXT("failed"));
 }
 
+/* What is being done now, and the attempts so far. told: the status that the client was told, or
+ * STORE_NULL32. */
+static void fill_note(struct job *job, struct store_task *task, struct text state, const char *why,
+                      int32_t told)
+{
+    task->in.note = (struct store_note){.fence = job->fence,
+                                        .state = state,
+                                        .doing = text_from(job->doing),
+                                        .invoice_id = job->plan.invoice_id,
+                                        .why = text_from(why),
+                                        .http_status = told};
+    memcpy(task->in.note.request_id, job->request_id, UUID_BYTES);
+    take_calls(job, task);
+}
+
+void ending_decide(struct job *job, enum job_state state, const char *doing, const char *why)
+{
+    job_set_state(job, state);
+    job->doing = doing;
+    fill_note(job, &job->task, job_audit_state(job), why, STORE_NULL32);
+    job_submit(job, STORE_NOTE);
+}
+
 void ending_delete(struct job *job)
 {
-    job_set_state(job, JOB_DECIDING_DELETE);
-    job->doing = "delete";
-    job->task.in.note = (struct store_note){.fence = job->fence,
-                                            .state = job_audit_state(job),
-                                            .doing = text_from(job->doing),
-                                            .invoice_id = job->plan.invoice_id,
-                                            .why = text_from(job->ending.reason),
-                                            .http_status = STORE_NULL32};
-    memcpy(job->task.in.note.request_id, job->request_id, UUID_BYTES);
-    take_calls(job, &job->task);
-    job_submit(job, STORE_NOTE);
+    ending_decide(job, JOB_DECIDING_DELETE, "delete", job->ending.reason);
 }
 
 static void set_ending(struct job *job, const char *word)
@@ -368,15 +381,9 @@ void ending_note_unresolved(struct job *job, const char *why)
     job->note.kind = STORE_NOTE;
     job->note.ref = job->ref;
     job->note.flow = admission_flow(job);
-    job->note.in.note = (struct store_note){
-        .fence = job->fence,
-        .state = TEXT("unresolved"),
-        .doing = text_from(job->doing),
-        .invoice_id = job->plan.invoice_id,
-        .why = text_from(deleting ? job->ending.reason : why), /* whoever takes it over needs it */
-        .http_status = job->told ? job->told : STORE_NULL32};
-    memcpy(job->note.in.note.request_id, job->request_id, UUID_BYTES);
-    take_calls(job, &job->note);
+    fill_note(job, &job->note, TEXT("unresolved"),
+              deleting ? job->ending.reason : why, /* whoever takes it over needs the reason */
+              job->told ? job->told : STORE_NULL32);
     store_submit(job->gateway->store, &job->note);
 }
 

@@ -20,6 +20,9 @@ void ending_refuse(struct job *job, const char *reason);
  * deleted. */
 void ending_upstream_failed(struct job *job, struct decision decision, const struct reply *reply,
                             struct object object);
+/* Commits a decision that cannot be taken back, before it is acted upon. why: the reason of the end, or NULL.
+ */
+void ending_decide(struct job *job, enum job_state state, const char *doing, const char *why);
 /* The draft has to go, for the reason that was given before: decided, then done. */
 void ending_delete(struct job *job);
 /* Remembers what it means, and (later) ends so. */

@@ -219,15 +219,7 @@ void invoice_decide_advance(struct job *job)
         shortage_end(job);
         return;
     }
-    job_set_state(job, JOB_DECIDING_ADVANCE);
-    job->doing = "advance";
-    job->task.in.note = (struct store_note){.fence = job->fence,
-                                            .state = job_audit_state(job),
-                                            .doing = text_from(job->doing),
-                                            .invoice_id = job->plan.invoice_id,
-                                            .http_status = STORE_NULL32};
-    memcpy(job->task.in.note.request_id, job->request_id, UUID_BYTES);
-    job_submit(job, STORE_NOTE);
+    ending_decide(job, JOB_DECIDING_ADVANCE, "advance", NULL);
 }
 
 /* Whether the upstream has decided about the call itself. A gateway that is kept out asks again. */

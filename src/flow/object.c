@@ -112,16 +112,3 @@ struct text object_bytes(struct object object)
 {
     return tokens_bytes(object.tokens, object.index);
 }
-
-bool object_id_valid(struct text id)
-{
-    if (!id.at || id.length == 0 || id.length > 255)
-        return false;
-    for (size_t i = 0; i < id.length; i++) {
-        char c = id.at[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-              c == '-'))
-            return false;
-    }
-    return true;
-}

@@ -41,7 +41,4 @@ struct object object_element(struct object object, const char *path, size_t inde
 /* Its bytes as the upstream sent them. */
 struct text object_bytes(struct object object);
 
-/* An id that may go into paths and tables: [A-Za-z0-9_-], 1 to 255 bytes. */
-bool object_id_valid(struct text id);
-
 #endif

@@ -30,7 +30,7 @@ static enum price_verdict price_take(struct object object, struct arena *arena, 
 {
     price->price_id = arena_copy(arena, object_text(object, "id"));
     price->currency = lower_currency(arena, object_text(object, "currency"));
-    if (!object_id_valid(price->price_id) || !price->currency.at)
+    if (!text_is_id(price->price_id) || !price->currency.at)
         return PRODUCT_NONSENSE;
     if (!object_int64(object, "unit_amount", &price->amount_minor))
         return PRICE_WITHOUT_AMOUNT;

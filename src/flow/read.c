@@ -16,6 +16,8 @@
 
 #define READS_PART 8 /* of the jobs in flight, so many may be reads */
 #define LOOK_PART 3  /* of the deadline is spent on a look at the upstream */
+/* An invoice that something was done to was seen on the first day of 1970, says finish_invoices(). */
+#define OUTDATED_US INT64_C(86400000000)
 
 bool read_is(const struct job *job)
 {
@@ -76,6 +78,21 @@ void read_start(struct job *job)
 
 /* ---- telling */
 
+static void refuse_cursor(struct job *job, const struct reason *reason)
+{
+    bool after = job->request.query.after.at != NULL;
+    struct refusal refusal = {
+        .status = reason->status,
+        .reason = reason->word,
+        .message = after ? TEXT("starting_after names no invoice that this list could show.")
+                         : TEXT("ending_before names no invoice that this list could show."),
+        .code = "resource_missing",
+        .param = after ? TEXT("starting_after") : TEXT("ending_before"),
+    };
+    tell_refusal(job, &refusal);
+    ending_done(job);
+}
+
 /* One invoice in the caller's shape; absent also where memory is out, which the job's arena then shows. */
 static struct text body_of(struct job *job, const struct store_invoice *invoice)
 {
@@ -121,9 +138,16 @@ static void tell_list(struct job *job, const struct store_answer *answer)
                                     answer->has_more, last));
 }
 
+/* Whether more is known than the snapshot shows: something was done to the invoice since. */
+static bool is_outdated(const struct job *job)
+{
+    return job->state == JOB_REFRESHING && job->seen_us < OUTDATED_US;
+}
+
+/* What was seen last is better than nothing, unless it is known to be wrong. */
 static void tell_snapshot(struct job *job)
 {
-    if (job->request.query.expand.at)
+    if (job->request.query.expand.at || is_outdated(job))
         refuse_and_end(job, reason_of("upstream_unread"));
     else
         tell_and_end(job, job->answer);
@@ -249,6 +273,8 @@ void read_stored(struct job *job, const struct store_answer *answer)
     } else if (text_is(answer->reason, TEXT("request"))) {
         tell_refusal(job, &job->request.body);
         ending_done(job);
+    } else if (reason && reason == reason_of("cursor_unknown")) {
+        refuse_cursor(job, reason);
     } else {
         refuse_and_end(job, reason ? reason : reason_of("database_unread"));
     }

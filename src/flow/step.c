@@ -136,7 +136,7 @@ static bool is_sound_list(struct object list)
 {
     size_t count = object_count(list, "data");
     for (size_t i = 0; i < count; i++)
-        if (!object_id_valid(object_text(object_element(list, "data", i), "id")))
+        if (!text_is_id(object_text(object_element(list, "data", i), "id")))
             return false;
     return object_is_array(list, "data");
 }
@@ -159,7 +159,7 @@ static bool is_sound(const struct job *job, const struct reply *reply, struct ob
         return is_sound_deletion(job, reply, object);
     if (step == STEP_PRICES || step == STEP_LOOKUP)
         return is_sound_list(object);
-    return object_id_valid(object_text(object, "id"));
+    return text_is_id(object_text(object, "id"));
 }
 
 static struct facts facts_of(const struct job *job, const struct reply *reply, struct object object)

@@ -303,39 +303,19 @@ bool form_read(struct arena *arena, struct text body, struct form *form, struct 
 
 /* ---- writing */
 
-static bool is_unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
-static void write_encoded(struct builder *out, struct text text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-
-    for (size_t i = 0; i < text.length; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        char escape[3] = {'%', digits[c >> 4], digits[c & 15]};
-        if (is_unreserved(text.at[i]))
-            builder_add_char(out, text.at[i]);
-        else
-            builder_add(out, (struct text){escape, sizeof escape});
-    }
-}
-
 void form_write(const struct form *form, struct builder *out)
 {
     for (size_t i = 0; i < form->count; i++) {
         const struct form_pair *pair = &form->pairs[i];
         if (i > 0)
             builder_add_char(out, '&');
-        write_encoded(out, pair->parts[0]);
+        builder_add_encoded(out, pair->parts[0]);
         for (size_t part = 1; part < pair->parts_count; part++) {
             builder_add_char(out, '[');
-            write_encoded(out, pair->parts[part]);
+            builder_add_encoded(out, pair->parts[part]);
             builder_add_char(out, ']');
         }
         builder_add_char(out, '=');
-        write_encoded(out, pair->value);
+        builder_add_encoded(out, pair->value);
     }
 }

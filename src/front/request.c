@@ -34,7 +34,7 @@ static void read_stripe_account(struct reading *reading)
     if (http->stripe_account_repeated) {
         refuse(&request->body, 400, "stripe_account",
                TEXT("There must be one Stripe-Account header at most."));
-    } else if (http->stripe_account.at && !route_is_segment(http->stripe_account)) {
+    } else if (http->stripe_account.at && !text_is_id(http->stripe_account)) {
         refuse(&request->body, 400, "stripe_account",
                TEXT("The Stripe-Account header must be the id of an account: 1 to 255 letters, digits, "
                     "- and _."));
@@ -94,8 +94,7 @@ static void read_address(struct reading *reading)
 {
     const struct http_request *http = reading->http;
     struct request *request = reading->request;
-    struct route_match match = reading->rules->all_routes ? route_of_all(http->method, http->uri)
-                                                          : route_of(http->method, http->uri);
+    struct route_match match = route_of(http->method, http->uri);
 
     if (match.allow.at) {
         refuse(&request->early, 405, "method", TEXT("This address does not answer this method."));

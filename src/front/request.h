@@ -32,7 +32,6 @@ struct refusal {
 struct request_rules {
     bool pass_through;       /* unknown parameters go on to the upstream */
     bool pass_through_money; /* those, too, that may move money to another account */
-    bool all_routes;         /* answer routes that are not served yet: for tests */
 };
 
 #define REQUEST_RULES_DEFAULT ((struct request_rules){.pass_through = true})

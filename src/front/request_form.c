@@ -88,16 +88,17 @@ static bool is_parameter_name(struct text name)
 
 /* Whether it can send money, or the responsibility for it, to another account, or reach what others have in
  * this one. */
-static bool reaches_out(struct text name)
+static bool reaches_out(const struct form_pair *pair)
 {
     static const struct text names[] = {TEXT("application_fee_amount"), TEXT("transfer_data"),
                                         TEXT("on_behalf_of"),           TEXT("issuer"),
                                         TEXT("customer_account"),       TEXT("from_invoice")};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (text_is(name, names[i]))
+        if (text_is(pair->parts[0], names[i]))
             return true;
-    return false;
+    return text_is(pair->parts[0], TEXT("automatic_tax")) && pair->parts_count > 1 &&
+           text_is(pair->parts[1], TEXT("liability"));
 }
 
 static void check_unknown(struct reading *reading, const struct form_pair *pair)
@@ -105,7 +106,7 @@ static void check_unknown(struct reading *reading, const struct form_pair *pair)
     /* The other calls of the upstream's interface have parameters of their own. */
     bool pass = reading->rules->pass_through || reading->request->route != ROUTE_INVOICES;
 
-    if (reaches_out(pair->parts[0])) {
+    if (reaches_out(pair)) {
         if (!reading->rules->pass_through_money)
             refuse_param(reading, "parameter_money", "parameter_unknown", pair->name,
                          " may reach beyond this agency: the operator of this gateway has not allowed it.");
@@ -225,7 +226,7 @@ static void take_item_target(struct reading *reading, const struct form_pair *pa
 
     if (!customer && !text_is(pair->name, TEXT("invoice")))
         return;
-    if (route_is_segment(pair->value))
+    if (text_is_id(pair->value))
         *(customer ? &request->customer_id : &request->invoice_id) = arena_copy(reading->arena, pair->value);
     else
         refuse_param(reading, customer ? "customer" : "invoice", "resource_missing", pair->name,

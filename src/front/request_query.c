@@ -24,7 +24,7 @@ static bool take_limit(struct query *query, struct text value)
 static bool take_segment(struct text *kept, struct text value)
 {
     *kept = value;
-    return route_is_segment(value);
+    return text_is_id(value);
 }
 
 static bool take_after(struct query *query, struct text value)

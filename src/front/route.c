@@ -1,7 +1,5 @@
 #include "front/route.h"
 
-#define SEGMENT_MAX_BYTES 255
-
 #define PUBLIC "/v1/public/stripe/connect/accounts/"
 
 /* One row a method and path. A segment in braces stands for any: {account} or {id}. */
@@ -9,24 +7,22 @@ struct pattern {
     const char *name;
     struct text path;
     bool post; /* else GET */
-    bool served;
 };
 
 static const struct pattern patterns[ROUTE_COUNT] = {
-    [ROUTE_NONE] = {"none", TEXT_NONE, false, false},
-    [ROUTE_ACCOUNT_INVOICES] = {"account_invoices", TEXT(PUBLIC "{account}/invoices"), true, true},
-    [ROUTE_ACCOUNT_INVOICE_GET] = {"account_invoice_get", TEXT(PUBLIC "{account}/invoices/{id}"), false,
-                                   true},
-    [ROUTE_ACCOUNT_INVOICES_LIST] = {"account_invoices_list", TEXT(PUBLIC "{account}/invoices"), false, true},
-    [ROUTE_INVOICES] = {"invoices", TEXT("/v1/invoices"), true, true},
-    [ROUTE_INVOICES_LIST] = {"invoices_list", TEXT("/v1/invoices"), false, true},
-    [ROUTE_INVOICE_GET] = {"invoice_get", TEXT("/v1/invoices/{id}"), false, true},
-    [ROUTE_INVOICE_UPDATE] = {"invoice_update", TEXT("/v1/invoices/{id}"), true, true},
-    [ROUTE_INVOICE_FINALIZE] = {"invoice_finalize", TEXT("/v1/invoices/{id}/finalize"), true, true},
-    [ROUTE_INVOICE_SEND] = {"invoice_send", TEXT("/v1/invoices/{id}/send"), true, true},
-    [ROUTE_INVOICE_VOID] = {"invoice_void", TEXT("/v1/invoices/{id}/void"), true, true},
-    [ROUTE_INVOICEITEMS] = {"invoiceitems", TEXT("/v1/invoiceitems"), true, true},
-    [ROUTE_OPENAPI] = {"openapi", TEXT("/openapi.json"), false, true},
+    [ROUTE_NONE] = {"none", TEXT_NONE, false},
+    [ROUTE_ACCOUNT_INVOICES] = {"account_invoices", TEXT(PUBLIC "{account}/invoices"), true},
+    [ROUTE_ACCOUNT_INVOICE_GET] = {"account_invoice_get", TEXT(PUBLIC "{account}/invoices/{id}"), false},
+    [ROUTE_ACCOUNT_INVOICES_LIST] = {"account_invoices_list", TEXT(PUBLIC "{account}/invoices"), false},
+    [ROUTE_INVOICES] = {"invoices", TEXT("/v1/invoices"), true},
+    [ROUTE_INVOICES_LIST] = {"invoices_list", TEXT("/v1/invoices"), false},
+    [ROUTE_INVOICE_GET] = {"invoice_get", TEXT("/v1/invoices/{id}"), false},
+    [ROUTE_INVOICE_UPDATE] = {"invoice_update", TEXT("/v1/invoices/{id}"), true},
+    [ROUTE_INVOICE_FINALIZE] = {"invoice_finalize", TEXT("/v1/invoices/{id}/finalize"), true},
+    [ROUTE_INVOICE_SEND] = {"invoice_send", TEXT("/v1/invoices/{id}/send"), true},
+    [ROUTE_INVOICE_VOID] = {"invoice_void", TEXT("/v1/invoices/{id}/void"), true},
+    [ROUTE_INVOICEITEMS] = {"invoiceitems", TEXT("/v1/invoiceitems"), true},
+    [ROUTE_OPENAPI] = {"openapi", TEXT("/openapi.json"), false},
 };
 
 const char *route_name(enum route route)
@@ -40,19 +36,6 @@ enum route route_named(struct text name)
         if (text_is(name, text_from(patterns[i].name)))
             return (enum route)i;
     return ROUTE_NONE;
-}
-
-bool route_is_segment(struct text segment)
-{
-    if (segment.length == 0 || segment.length > SEGMENT_MAX_BYTES)
-        return false;
-    for (size_t i = 0; i < segment.length; i++) {
-        char c = segment.at[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-              c == '-'))
-            return false;
-    }
-    return true;
 }
 
 static struct text before(struct text text, char c)
@@ -69,7 +52,7 @@ static bool path_matches(struct text pattern, struct text path, struct route_mat
         if (pattern.at[0] == '{') {
             struct text segment = before(path, '/');
             *(pattern.at[1] == 'a' ? &match->account : &match->id) = segment;
-            if (!route_is_segment(segment))
+            if (!text_is_id(segment))
                 return false;
             path = text_skip(path, segment.length);
             pattern = text_skip(pattern, before(pattern, '}').length + 1);
@@ -105,7 +88,7 @@ static struct text allow_of(bool get, bool post)
     return post ? TEXT("POST") : TEXT_NONE;
 }
 
-static struct route_match find(struct text method, struct text uri, bool all)
+struct route_match route_of(struct text method, struct text uri)
 {
     struct text path = before(uri, '?');
     struct route_match none = {.route = ROUTE_NONE, .shape = shape_of(path)};
@@ -114,7 +97,7 @@ static struct route_match find(struct text method, struct text uri, bool all)
     for (int i = ROUTE_NONE + 1; i < ROUTE_COUNT; i++) {
         const struct pattern *pattern = &patterns[i];
         struct route_match match = none;
-        if (!(pattern->served || all) || !path_matches(pattern->path, path, &match))
+        if (!path_matches(pattern->path, path, &match))
             continue;
         match.route = (enum route)i;
         if (text_is(method, pattern->post ? TEXT("POST") : TEXT("GET")))
@@ -123,14 +106,4 @@ static struct route_match find(struct text method, struct text uri, bool all)
     }
     none.allow = allow_of(get, post);
     return none;
-}
-
-struct route_match route_of(struct text method, struct text uri)
-{
-    return find(method, uri, false);
-}
-
-struct route_match route_of_all(struct text method, struct text uri)
-{
-    return find(method, uri, true);
 }

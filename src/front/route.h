@@ -43,12 +43,7 @@ struct route_match {
 };
 
 /* uri is the raw request target. A query is ignored. Percent-escapes, dot segments, double and trailing
- * slashes do not match anything: one resource has one spelling. Routes that are not served are not there. */
+ * slashes do not match anything: one resource has one spelling. */
 struct route_match route_of(struct text method, struct text uri);
-/* The same, but routes that are not served yet are there as well. */
-struct route_match route_of_all(struct text method, struct text uri);
-
-/* 1 to 255 letters, digits, - and _: what accounts and ids in paths are made of. */
-bool route_is_segment(struct text segment);
 
 #endif

@@ -37,28 +37,6 @@ bool step_creates(enum step step)
     return steps[step].creates;
 }
 
-/* The characters of RFC 3986 that stand for themselves anywhere. */
-static const bool unreserved[256] = {
-    ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true, ['-'] = true,
-    ['_'] = true,         ['.'] = true,         ['~'] = true,
-};
-
-/* application/x-www-form-urlencoded. */
-static void add_encoded(struct builder *out, struct text value)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    size_t start = 0; /* of the run that goes as it is */
-    for (size_t i = 0; i < value.length; i++) {
-        unsigned char c = (unsigned char)value.at[i];
-        if (unreserved[c])
-            continue;
-        builder_add(out, (struct text){value.at + start, i - start});
-        builder_add(out, (struct text){(const char[]){'%', hex[c >> 4], hex[c & 15]}, 3});
-        start = i + 1;
-    }
-    builder_add(out, (struct text){value.at + start, value.length - start});
-}
-
 /* name=value, with an & before all but the first; an absent value is left out. Names are ours and go as they
  * are. */
 static void add_field(struct builder *out, const char *name, struct text value)
@@ -69,7 +47,7 @@ static void add_field(struct builder *out, const char *name, struct text value)
         builder_add_char(out, '&');
     builder_add(out, text_from(name));
     builder_add_char(out, '=');
-    add_encoded(out, value);
+    builder_add_encoded(out, value);
 }
 
 static void add_number(struct builder *out, const char *name, int64_t value)
@@ -125,7 +103,7 @@ static void make_product(const struct plan *plan, struct arena *arena, struct ca
 {
     struct builder path;
     path_begin(&path, arena, "/v1/products/");
-    add_encoded(&path, plan->product_id);
+    builder_add_encoded(&path, plan->product_id);
     builder_add(&path, TEXT("?expand%5B%5D=default_price"));
     call->path = builder_text(&path);
 }
@@ -187,7 +165,7 @@ static struct text invoice_path(const struct plan *plan, const char *end, struct
 {
     struct builder path;
     path_begin(&path, arena, "/v1/invoices/");
-    add_encoded(&path, plan->invoice_id);
+    builder_add_encoded(&path, plan->invoice_id);
     builder_add(&path, text_from(end));
     return builder_text(&path);
 }

@@ -78,7 +78,7 @@ BAD_FORMS = [
     # ---- parameters that are not for callers
     *(
         BadForm(f"money: {name}", with_(name.encode() + b"=1"), name)
-        for name in ("application_fee_amount", "transfer_data[destination]", "on_behalf_of", "issuer[type]")
+        for name in ("application_fee_amount", "transfer_data[destination]", "on_behalf_of", "issuer[type]", "automatic_tax[liability][type]")
     ),
     BadForm("a strange name", with_(b"A-b=1"), "A-b"),
     # ---- the grammar

@@ -219,6 +219,8 @@ def test_rule_11_others_may_have_ended_it_meanwhile(
 ) -> None:
     """The worker cannot reach the database, which others can: they take its request over and end it. Back again, it asks
     what became of its commit, is told so, and lets go."""
+    others = "select request_id from gateway.work where parked_at is null"  # of tests before, on their way in the background
+    wait_for("other requests' ends, which the trap would take for this one's", lambda: not stack.sql(others))
     trap = gate.trap(statement, "lose_answer" if statement == "begin" else "lose_question", shuts=True)
     pending = stack.send(stack.create_bytes(tenant, idempotency_key="a key"))
     assert trap.sprung.wait(60)

@@ -89,6 +89,16 @@ def test_the_upstream_is_away(stack: Stack, caller: Caller, fault: str) -> None:
     assert answer.status == 200 and answer.json == made
 
 
+def test_what_is_known_to_be_wrong_is_not_told(stack: Stack, caller: Caller) -> None:
+    """An item was added since it was seen: without a look its total would be wrong."""
+    customer = caller.customer()
+    path = f"invoices/{caller.create(customer=customer)['id']}"
+    caller.post("invoiceitems", customer=customer, invoice=path.split("/")[1], amount=700, currency="usd")
+    with stack.sandbox.faulty("status_503_html", step="get_invoice", account=caller.tenant.account):
+        refused(caller.get(path), 503, "api_error")
+    assert caller.get(path).json["total"] == 700
+
+
 def test_a_draft_that_somebody_deleted(stack: Stack, caller: Caller) -> None:
     made = caller.create()
     make_old(stack, made["id"])
@@ -229,7 +239,8 @@ def test_lists_of_others(stack: Stack, caller: Caller, many: list[str]) -> None:
     other = Caller(stack, stack.tenant())
     assert ids(other.get("invoices")) == []
     assert ids(Caller(stack, caller.tenant, mode="test").get("invoices")) == []
-    refused(other.get(f"invoices?starting_after={many[0]}"), 400, "invalid_request_error")
+    for cursor in ("starting_after", "ending_before"):
+        refused(other.get(f"invoices?{cursor}={many[0]}"), 400, "invalid_request_error", param=cursor, code="resource_missing")
     refused(other.get("invoices", account=caller.tenant.account), 404, "invalid_request_error")
 
 

@@ -44,7 +44,7 @@ static void check_good(const struct request *request, struct arena *arena)
 {
     enum route route = request->route;
     if (route == ROUTE_ACCOUNT_INVOICES) {
-        CHECK(route_is_segment(request->account_id));
+        CHECK(text_is_id(request->account_id));
         CHECK(is_set(request->client_id) && is_set(request->product_id));
         CHECK((request->collection_method == COLLECT_BY_INVOICE) == (request->days_until_due >= 0));
     }

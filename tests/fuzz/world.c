@@ -171,7 +171,7 @@ static void check_finish(struct world *world, const struct job *job, const struc
     CHECK(created || text_is(finish->state, TEXT("failed")) || text_is(finish->state, TEXT("refused")));
     CHECK(created || finish->reason.at);
     if (makes_invoice(job) && (created || world->made))
-        CHECK(object_id_valid(finish->invoice_id));
+        CHECK(text_is_id(finish->invoice_id));
     if (created)
         CHECK(finish->object.at && finish->http_status > 0 &&
               (finish->created_s > 0 || !job->has_invoice_facts));
@@ -355,7 +355,7 @@ static void remember(struct world *world, const struct job *job, const struct re
         return;
     arena_init(&arena, (size_t)64 * 1024 * 1024);
     object = object_read(&tokens, &arena, reply->body);
-    world->made |= object_exists(object) && object_id_valid(object_text(object, "id"));
+    world->made |= object_exists(object) && text_is_id(object_text(object, "id"));
     arena_free(&arena);
 }
 

@@ -332,18 +332,18 @@ static void ids_are_plain_words(void **state)
     for (int byte = 0; byte < 256; byte++) {
         char three[3] = {'a', (char)(unsigned char)byte, 'z'};
         bool valid = byte != 0 && strchr(good, byte);
-        assert_int_equal(object_id_valid((struct text){three, 3}), valid);
-        assert_int_equal(object_id_valid((struct text){three + 1, 1}), valid);
+        assert_int_equal(text_is_id((struct text){three, 3}), valid);
+        assert_int_equal(text_is_id((struct text){three + 1, 1}), valid);
     }
     memset(id, 'x', sizeof(id));
     for (size_t length = 1; length <= 255; length++)
-        assert_true(object_id_valid((struct text){id, length}));
-    assert_false(object_id_valid((struct text){id, 256}));
-    assert_false(object_id_valid((struct text){id, 0}));
-    assert_false(object_id_valid(TEXT_NONE));
-    assert_true(object_id_valid(TEXT("in_1MtHbELkdIwHu7ixl4OzzPMv")));
-    assert_false(object_id_valid(TEXT("..")));
-    assert_false(object_id_valid(TEXT("in_1/add_lines")));
+        assert_true(text_is_id((struct text){id, length}));
+    assert_false(text_is_id((struct text){id, 256}));
+    assert_false(text_is_id((struct text){id, 0}));
+    assert_false(text_is_id(TEXT_NONE));
+    assert_true(text_is_id(TEXT("in_1MtHbELkdIwHu7ixl4OzzPMv")));
+    assert_false(text_is_id(TEXT("..")));
+    assert_false(text_is_id(TEXT("in_1/add_lines")));
 }
 
 static void nothing_can_be_freed(void **state)

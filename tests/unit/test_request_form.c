@@ -23,10 +23,9 @@ static const struct http_request good = {
     .body = TEXT(C),
 };
 
-static const struct request_rules usual = {.pass_through = true, .all_routes = true};
-static const struct request_rules strict = {.all_routes = true};
-static const struct request_rules lax = {
-    .pass_through = true, .pass_through_money = true, .all_routes = true};
+static const struct request_rules usual = {.pass_through = true};
+static const struct request_rules strict = {.pass_through = false};
+static const struct request_rules lax = {.pass_through = true, .pass_through_money = true};
 
 /* Owns what it read until done(). */
 struct read {
@@ -205,23 +204,6 @@ static void basic_is_for_this_interface_alone(void **state)
     done(&read);
 }
 
-static void routes_that_are_not_served_are_not_there(void **state)
-{
-    static const char *const methods[] = {"POST", "GET"};
-    struct http_request http = good;
-    struct read read;
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(methods); i++) {
-        struct route_match match = route_of(text_from(methods[i]), good.uri);
-        http.method = text_from(methods[i]);
-        arena_init(&read.arena, 1 << 20);
-        assert_true(request_read(&http, TEXT("digest key"), &read.arena, &read.request));
-        assert_int_equal(read.request.early.status == 404, match.route == ROUTE_NONE && !match.allow.at);
-        done(&read);
-    }
-}
-
 /* ---- bodies */
 
 #define ID_RULE " must be a string of 1 to 255 letters, digits and characters such as _ - . :."
@@ -364,6 +346,8 @@ static void bodies(void **state)
         {TEXT(C "&transfer_data=x"), NULL, "parameter_money", "parameter_unknown", "transfer_data", NULL},
         {TEXT(C "&on_behalf_of=acct_2"), NULL, "parameter_money", "parameter_unknown", "on_behalf_of", NULL},
         {TEXT(C "&issuer[type]=account"), NULL, "parameter_money", "parameter_unknown", "issuer[type]", NULL},
+        {TEXT(C "&automatic_tax[liability][type]=self"), NULL, "parameter_money", "parameter_unknown",
+         "automatic_tax[liability][type]", NULL},
         {TEXT(C "&%69ssuer[type]=account"), NULL, "parameter_money", "parameter_unknown", "issuer[type]",
          NULL},
         {TEXT("custmer=1&auto_advance=9"), NULL, "auto_advance", NULL, "auto_advance", NULL},
@@ -408,6 +392,7 @@ static void rules_say_what_passes(void **state)
         {&strict, "&metadata[a]=1", NULL},
         {&strict, "&description=x", NULL},
         {&strict, "&issuer[type]=self", "parameter_money"},
+        {&lax, "&automatic_tax[liability][type]=self&automatic_tax[enabled]=true", NULL},
         {&lax, "&issuer[type]=self&application_fee_amount=1&transfer_data[destination]=a&on_behalf_of=b",
          NULL},
         {&lax, "&Issuer[type]=self", "parameter_unknown"},
@@ -723,7 +708,6 @@ int main(void)
         cmocka_unit_test(keeps_no_view_of_what_arrived),
         cmocka_unit_test(early_refusals),
         cmocka_unit_test(basic_is_for_this_interface_alone),
-        cmocka_unit_test(routes_that_are_not_served_are_not_there),
         cmocka_unit_test(bodies),
         cmocka_unit_test(rules_say_what_passes),
         cmocka_unit_test(numbers_are_limited),
