@@ -125,9 +125,12 @@ void tell_begin_refused(struct job *job, const struct store_answer *stored)
         tell_reason(job, reason ? reason : reason_of("internal"));
 }
 
+/* What is kept for a key stays: a program that repeated it by itself would only hear it again. */
 void tell_replay(struct job *job, const struct store_answer *stored)
 {
+    bool is_final_error = job->request.shape == SHAPE_STRIPE && stored->http_status >= 500;
     struct http_answer http = {.status = stored->http_status,
+                               .should_retry = is_final_error ? "false" : NULL,
                                .body = arena_copy(&job->arena, stored->answer),
                                .idempotent_replayed = true,
                                .more_headers = arena_printf(&job->arena, "Original-Request: %.*s\r\n",
