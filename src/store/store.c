@@ -7,6 +7,7 @@
 #define PARTITIONS_EVERY_MS (60 * 60 * 1000)
 #define PURGE_EVERY_MS (10 * 1000)
 #define ROLL_UP_EVERY_MS (2 * 1000)
+#define ROLL_UP_MUCH 10000     /* a roll-up that moved so many may have left some: roll_up()'s bite */
 #define LACKING_MS (20 * 1000) /* longer than the pauses between the chores that come often */
 #define ERRORS_OF_BEGIN_MAX 3
 
@@ -267,6 +268,15 @@ static void store_run_done(struct store *store, struct store_task **tasks, const
     }
 }
 
+/* Whoever reads the books adds up what is not rolled up yet: it must not pile up. */
+static void store_rolled_up(struct store *store, const PGresult *result)
+{
+    bool more = PQntuples(result) == 1 && row_int8(result, 0, 0) >= ROLL_UP_MUCH;
+    for (int i = 0; more && i < STORE_CHORES; i++)
+        if (store->chores[i].statement == STATEMENT_ROLL_UP)
+            store->chores[i].due = true;
+}
+
 void store_lane_done(struct lane *lane)
 {
     struct store *store = lane->store;
@@ -288,6 +298,8 @@ void store_lane_done(struct lane *lane)
         const struct run *run = &lane->runs[i];
         if (run->statement == STATEMENT_LEASE && run->result && PQntuples(run->result) == 1)
             store->live_workers = row_int4(run->result, 0, 0);
+        else if (run->statement == STATEMENT_ROLL_UP && run->result)
+            store_rolled_up(store, run->result);
         else if (run->statement == (enum statement)STORE_TAKE && run->count == 1)
             store_take_done(store, lane->batch[run->first], run->result);
         else if (run->statement < (enum statement)STORE_KIND_COUNT && run->count > 0)

@@ -26,6 +26,7 @@ import load_history  # noqa: E402
 from ctl_database import Ctl, Server  # noqa: E402
 
 BOUND_MS = 50.0
+ROLL_UP_MUCH = 10_000  # a roll-up that moved so many is followed by another one, as a worker does it
 READERS, WRITERS, BATCH, TURNS = 8, 2, 64, 9
 PAUSE_S = 1.0  # of a reader between two refreshes: a dashboard that is never left alone
 
@@ -134,8 +135,10 @@ def write(server: Server, place: int, stop, done) -> None:
 
 def roll(server: Server, stop) -> None:
     cursor = connect(server, "invoicegate_worker").cursor()
-    while not stop.wait(2.0):
+    moved = 0
+    while not stop.wait(0.0 if moved >= ROLL_UP_MUCH else 2.0):
         cursor.execute("select gateway.roll_up()")
+        (moved,) = cursor.fetchone()
 
 
 def read(server: Server, texts: list[str], pause_s: float, place: int, stop, done, cpu_s) -> None:
