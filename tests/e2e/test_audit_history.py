@@ -58,7 +58,7 @@ def test_the_maintenance_role_may_and_is_written_down(world: World) -> None:
     session.rows("delete from gateway.events where subject_id = %s and what = 'opened'", request)
     session.rows("truncate gateway.upstream_calls")
     assert session.refused("select * from gateway.api_keys")
-    acts = world.auditor.rows("select what, why from audit.events where about = 'maintenance' order by event_id")
+    acts = world.auditor.rows("select what, why from audit.events where about = 'maintenance' order by at, event_id")
     assert [what for what, _ in acts] == ["history updated", "history deleted"] + ["history truncated"] * (len(acts) - 2)
     assert all("by postgres" in why for _, why in acts) and request in acts[0][1] and request in acts[1][1] and len(acts) > 2
 

@@ -157,7 +157,7 @@ select distinct v.relname
 
 def test_what_maintenance_changes_is_an_event(world: World) -> None:
     (request,) = world.made(1)
-    acts = "select what, why from audit.events where about = 'maintenance' order by event_id"
+    acts = "select what, why from audit.events where about = 'maintenance' order by at, event_id"
     assert world.auditor.rows(acts) == []  # the worker's own updates are none
     session = world.login("postgres")
     session.rows("update gateway.invoice_requests set detail = 'x'")

@@ -99,7 +99,7 @@ def test_an_act_in_the_audit(stack: Stack, caller: Caller, act: str) -> None:
     assert row and (row["route"], row["state"], row["invoice_id"]) == (f"invoice_{act}", "created", answer.json["id"])
     steps = stack.audit("select step, outcome from audit.upstream_calls where request_id = %s", answer.request_id)
     assert steps == [{"step": ACTS[act][2], "outcome": "ok"}]
-    events = [e["what"] for e in stack.audit("select what from audit.events where request_id = %s order by event_id", answer.request_id)]
+    events = [e["what"] for e in stack.audit("select what from audit.events where request_id = %s order by at, event_id", answer.request_id)]
     assert events == ["opened", "done"]
 
 

@@ -61,7 +61,7 @@ show_audit() {
         "select step, attempt, started_at, duration_ms, http_status, outcome, upstream_request_id
            from audit.upstream_calls where request_id = $its_request order by started_at, step, attempt"
     audit "What happened (audit.events)" \
-        "select at, worker, what, why from audit.events where request_id = $its_request order by event_id"
+        "select at, worker, what, why from audit.events where request_id = $its_request order by at, event_id"
 }
 
 "$root/tests/stack/deps.sh"
