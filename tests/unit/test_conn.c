@@ -689,6 +689,43 @@ static void more_than_allowed_wait_in_the_queue(void **state)
         close(fds[i]);
 }
 
+/* A lower limit closes nobody: whoever is connected may ask, all at once, and only newcomers wait. */
+static void a_lower_limit_serves_who_is_there(void **state)
+{
+    struct fixture *f = *state;
+    int fds[MOST_CONNECTIONS], late;
+
+    f->answer_at_once = false;
+    for (int i = 0; i < MOST_CONNECTIONS; i++)
+        fds[i] = client(f);
+    connections_settle(f, MOST_CONNECTIONS);
+    assert_true(front_limit(f->front, 2));
+    late = client(f);
+    post(f, late, "/", "x");
+    for (int i = 0; i < MOST_CONNECTIONS; i++)
+        post(f, fds[i], "/", "x");
+    run_until(f, MOST_CONNECTIONS);
+    run_a_while(f);
+    assert_int_equal(f->requests, MOST_CONNECTIONS);
+    for (int i = 0; i < MOST_CONNECTIONS; i++)
+        assert_true(front_answer(f->front, f->refs[i], &f->answer));
+    for (int i = 1; i < MOST_CONNECTIONS; i++)
+        close(fds[i]);
+    run_until(f, 1);
+    assert_int_equal(f->requests, MOST_CONNECTIONS + 1); /* the newcomer's */
+    assert_true(front_limit(f->front, MOST_CONNECTIONS + 4));
+    for (int i = 1; i < MOST_CONNECTIONS; i++) {
+        fds[i] = client(f);
+        post(f, fds[i], "/", "x");
+    }
+    post(f, fds[0], "/", "x");
+    run_until(f, MOST_CONNECTIONS);
+    assert_int_equal(front_connections(f->front), MOST_CONNECTIONS + 1);
+    for (int i = 0; i < MOST_CONNECTIONS; i++)
+        close(fds[i]);
+    close(late);
+}
+
 static void without_descriptors_it_waits(void **state)
 {
     struct fixture *f = *state;
@@ -837,6 +874,7 @@ int main(void)
         TEST(silence_and_closing_is_quiet),
         TEST(breaking_off_in_the_body_is_no_request),
         TEST(more_than_allowed_wait_in_the_queue),
+        TEST(a_lower_limit_serves_who_is_there),
         TEST(without_descriptors_it_waits),
         TEST(draining_our_own_socket_serves_the_queue),
         TEST(draining_serves_even_a_queue_beyond_the_cap),
