@@ -10,9 +10,9 @@ static const struct text addresses[] = {
 #define ADDRESSES (sizeof(addresses) / sizeof(addresses[0]))
 
 static const struct request_rules rules[] = {
-    {.pass_through = true, .all_routes = true},
-    {.all_routes = true},
-    {.pass_through = true, .pass_through_money = true, .all_routes = true},
+    {.pass_through = true},
+    {.pass_through = false},
+    {.pass_through = true, .pass_through_money = true},
 };
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
