@@ -28,6 +28,9 @@ struct upstream {
     bool busy;
     enum step step;
     struct ref ref;
+    const struct loop *loop;
+    uint64_t asked; /* what was asked last, as a number, and when */
+    int64_t asked_ms;
 };
 
 /* What nginx and PostgreSQL were told. */
@@ -48,6 +51,7 @@ struct world {
     struct text before, answers;
     enum store_verdict next_verdict;
     bool made; /* the upstream has told of an invoice that it made */
+    bool done; /* the upstream has told that an act is done */
 };
 
 static void inside(const struct world *world, bool is)
@@ -172,6 +176,7 @@ static void check_finish(struct world *world, const struct job *job, const struc
     CHECK(created || finish->reason.at);
     if (makes_invoice(job) && (created || world->made))
         CHECK(text_is_id(finish->invoice_id));
+    CHECK(created || !world->done);
     if (created)
         CHECK(finish->object.at && finish->http_status > 0 &&
               (finish->created_s > 0 || !job->has_invoice_facts));
@@ -278,9 +283,33 @@ bool front_answer(struct front *front, struct ref conn, const struct http_answer
 
 /* ---- the upstream */
 
+/* FNV-1a. */
+static uint64_t add_to_number(uint64_t number, struct text text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        number = (number ^ (unsigned char)text.at[i]) * UINT64_C(0x100000001b3);
+    return (number ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+static uint64_t number_of(const struct call *call)
+{
+    uint64_t number = add_to_number(UINT64_C(0xcbf29ce484222325), call->path);
+    return add_to_number(number, call->form) + (uint64_t)call->method;
+}
+
+/* Never the same again at once: whatever the upstream says, it is asked with pauses. */
+static void check_pause(struct upstream *upstream, const struct call *call)
+{
+    uint64_t asked = number_of(call);
+    CHECK(asked != upstream->asked || upstream->loop->now_ms > upstream->asked_ms);
+    upstream->asked = asked;
+    upstream->asked_ms = upstream->loop->now_ms;
+}
+
 bool upstream_start(struct upstream *upstream, struct ref ref, const struct call *call, uint32_t *number)
 {
     CHECK(!upstream->busy && call->path.at[0] == '/');
+    check_pause(upstream, call);
     upstream->busy = true;
     upstream->ref = ref;
     *number = 1;
@@ -345,17 +374,24 @@ static bool intervene(struct world *world, struct text line)
     return world->upstream.busy;
 }
 
-/* Remembers what must not be forgotten: an invoice that the upstream says it has made. */
+/* Remembers what must not be forgotten: an invoice that the upstream says it has made, an act that it has
+ * done. */
 static void remember(struct world *world, const struct job *job, const struct reply *reply)
 {
     struct arena arena;
     struct tokens tokens;
     struct object object;
-    if (job->step != STEP_INVOICE || reply->transport != TRANSPORT_ANSWERED || reply->status / 100 != 2)
+    if ((job->step != STEP_INVOICE && job->step != STEP_ACT) || reply->transport != TRANSPORT_ANSWERED ||
+        reply->status / 100 != 2)
         return;
     arena_init(&arena, (size_t)64 * 1024 * 1024);
     object = object_read(&tokens, &arena, reply->body);
-    world->made |= object_exists(object) && text_is_id(object_text(object, "id"));
+    if (job->step == STEP_INVOICE)
+        world->made |= object_exists(object) && text_is_id(object_text(object, "id"));
+    else
+        world->done |=
+            object_exists(object) && text_is_id(object_text(object, "id")) &&
+            (job->plan.act == ACT_INVOICEITEM || text_is(object_text(object, "id"), job->plan.invoice_id));
     arena_free(&arena);
 }
 
@@ -383,7 +419,7 @@ static void answer_call(struct world *world)
 
 static const struct gateway_settings settings = {
     .digest_key = TEXT("digest key"),
-    .rules = {.pass_through = true, .all_routes = true},
+    .rules = {.pass_through = true},
     .deadline_ms = 20000,
     .max_inflight = 8,
     .lease_ms = 30000,
@@ -488,6 +524,7 @@ void world_play(const struct scene *scene, struct text answers)
     world->gateway.front = &world->front;
     world->gateway.store = &world->store;
     world->gateway.upstream = &world->upstream;
+    world->upstream.loop = &world->loop;
     if (scene->taken)
         take_over(world);
     else

@@ -47,6 +47,7 @@ void *__wrap_calloc(size_t count, size_t size)
 #define LISTED "{\"id\":\"prod_1\",\"active\":true,\"name\":\"Work\",\"default_price\":null}"
 #define CUSTOMER "{\"id\":\"cus_1\",\"object\":\"customer\"}"
 #define LIST(...) "{\"object\":\"list\",\"has_more\":false,\"data\":[" __VA_ARGS__ "]}"
+#define PAGE "{\"object\":\"list\",\"has_more\":true,\"data\":[{\"id\":\"in_9\"}]}"
 #define GONE                                                                                                 \
     "400\n{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\",\"param\":"           \
     "\"customer\","                                                                                          \
@@ -74,6 +75,7 @@ static const struct play {
     {{JSON}, LOST OK LIST(WORLD_DRAFT(WORLD_LINE))},
     {{JSON, .keyed = true}, LOST OK LIST(WORLD_DRAFT("")) NEXT OK WORLD_DRAFT(WORLD_LINE)},
     {{JSON}, LOST OK LIST() NEXT OK LIST()},
+    {{JSON, .keyed = true}, LOST OK PAGE NEXT OK PAGE NEXT OK PAGE NEXT OK LIST(WORLD_DRAFT(WORLD_LINE))},
     {{JSON}, "l\n" NEXT "200d\n" WORLD_DRAFT("") NEXT OK DELETED},
     {{JSON, .taken = "create", .keyed = true}, OK WORLD_DRAFT(WORLD_LINE)},
     {{JSON, .taken = "create", .taken_without = true, .keyed = true}, MADE},
@@ -88,6 +90,9 @@ static const struct play {
     {{FORM("/v1/invoices/in_1/finalize", "")}, OK WORLD_DRAFT(WORLD_LINE)},
     {{FORM("/v1/invoices/in_1/void", "")}, LOST OK WORLD_DRAFT(WORLD_LINE)},
     {{FORM("/v1/invoiceitems", "customer=cus_1&amount=5")},
+     LOST OK PAGE NEXT OK PAGE NEXT OK LIST("{\"id\":\"ii_1\",\"object\":\"invoiceitem\","
+                                            "\"metadata\":{\"invoicegate_request\":\"" WORLD_REQUEST "\"}}")},
+    {{FORM("/v1/invoiceitems", "customer=cus_1&amount=5"), .keyed = true},
      OK "{\"id\":\"ii_1\",\"object\":\"invoiceitem\"}"},
     {{.method = "GET", .uri = "/v1/invoices/in_1"}, WORLD_DRAFT("") NEXT OK WORLD_DRAFT(WORLD_LINE)},
     {{.method = "GET", .uri = WORLD_JSON "/in_1"}, WORLD_DRAFT("") NEXT OK WORLD_DRAFT(WORLD_LINE)},
