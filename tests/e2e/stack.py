@@ -201,12 +201,13 @@ class Stack:
         return rows[0] if rows else None
 
     @contextlib.contextmanager
-    def locked(self, table: str) -> Iterator[None]:
-        """Nobody can write to this table within the block: what needs it waits."""
+    def locked(self, table: str, change: str = "") -> Iterator[None]:
+        """Nobody can write to this table within the block: what needs it waits, and then finds it changed by a statement."""
         connection = psycopg2.connect(self._superuser())
         try:
-            connection.cursor().execute(f"lock table {table} in share row exclusive mode")
+            connection.cursor().execute(f"lock table {table} in share row exclusive mode; {change}")
             yield
+            connection.commit()
         finally:
             connection.close()
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Callable, Iterator
+
 import pytest
 from books import Books
+from gates import UpstreamGate
+from passed_on import Caller, refused
 from stack import Stack, Tenant
 from waiting import wait_for
 
@@ -57,3 +61,63 @@ def test_a_customer_that_is_gone_after_a_doubt_makes_no_second_invoice(
     books.told(pending.answer(), "once")
     balance = books.assert_balanced(60.0)
     assert balance.standing == balance.created <= 2
+
+
+# ---- a look that is still finding out when the client's patience ends
+
+
+def refused_after_a_loss(stack: Stack, tenant: Tenant, step: str, look: str) -> None:
+    """The upstream has done it, nobody hears of that, the second attempt is refused, and whoever looks waits."""
+    stack.sandbox.fault("reset_after", step=step, count=1, account=tenant.account)
+    stack.sandbox.fault("status", status=400, step=step, count=1, account=tenant.account)
+    stack.sandbox.fault("hang_before", step=look, account=tenant.account)
+
+
+def test_a_look_for_an_invoice_takes_long(stack: Stack, tenant: Tenant, books: Books) -> None:
+    refused_after_a_loss(stack, tenant, "invoice", "list_invoices")
+    answer = books.told(stack.create(tenant, idempotency_key="once"), "once")
+    assert answer.status == 504, answer
+    row = stack.request_row(answer.request_id)
+    assert row and row["state"] == "unresolved", row
+    stack.sandbox.no_faults()
+    books.settle()
+    assert books.told(stack.create(tenant, idempotency_key="once"), "once").replayed
+    balance = books.assert_balanced()
+    assert (balance.created, balance.standing) == (1, 1)
+
+
+def test_a_look_for_an_item_takes_long(stack: Stack, tenant: Tenant, books: Books) -> None:
+    caller = Caller(stack, tenant)
+    item = {"customer": caller.customer(), "amount": 5, "currency": "usd"}
+    refused_after_a_loss(stack, tenant, "invoiceitem", "invoiceitem")
+    refused(caller.post("invoiceitems", key="once", **item), 504, "api_error")
+    stack.sandbox.no_faults()
+    books.settle()
+    again = caller.post("invoiceitems", key="once", **item)
+    assert again.status == 200 and again.replayed, again
+    assert [i["id"] for i in stack.sandbox.ledger(tenant.account)["invoiceitems"]] == [again.json["id"]]
+
+
+@pytest.fixture
+def upstream_gate() -> Iterator[UpstreamGate]:
+    gate = UpstreamGate()
+    yield gate
+    gate.close()
+
+
+def test_a_look_at_an_act_takes_long(start_stack: Callable[..., Stack], upstream_gate: UpstreamGate) -> None:
+    """The upstream has done it, and answers with another invoice."""
+    stack = start_stack(UPSTREAM_URL=upstream_gate.url, LOOKUP_PAUSE_MS=300)
+    upstream_gate.target = stack.sandbox.port
+    caller, books = Caller(stack, stack.demo), Books(stack)
+    invoice = caller.create()["id"]
+    upstream_gate.alter(r"^POST /v1/invoices/\w+/finalize", lambda body: body.replace(invoice.encode(), b"in_another"))
+    with stack.sandbox.faulty("hang_before", step="get_invoice"):
+        answer = caller.post(f"invoices/{invoice}/finalize", key="once")
+        refused(answer, 504, "api_error")
+    books.settle()
+    row = stack.request_row(answer.request_id)
+    assert row and row["state"] == "created", row
+    again = caller.post(f"invoices/{invoice}/finalize", key="once")
+    assert again.replayed and again.json["id"] == invoice
+    assert [call["step"] for call in stack.sandbox.calls()].count("finalize") == 1

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
@@ -137,6 +137,43 @@ def test_rule_10_five_take_overs_park_a_request(stack: Stack, tenant: Tenant) ->
     assert len(rules.calls(stack, left.tenant, "invoice")) <= 6
     assert rules.standing(stack, left.tenant) == []
     stack.ctl("settle", left.request_id, "--as", "failed", "--by", "Ada King", "--why", "nothing there")
+
+
+def test_rule_10_what_finds_no_place_is_taken_up_once_there_is_one(start_stack: Callable[..., Stack]) -> None:
+    """While a worker takes a request over, new ones fill it up. It has it then, and cannot work on it: it must not wait
+    for that worker's end."""
+    stack = start_stack(**rules.SETTINGS | {"MAX_INFLIGHT": 2, "DEADLINE_MS": 60000, "CALL_TIMEOUT_MS": 60000})
+    tenants = [stack.tenant() for _ in range(2)]
+    left = rules.orphan(stack, fault="hang", step="invoice")
+    rest = "update gateway.work set worker_id = 0, due_at = {} where request_id = '" + left.request_id + "'"
+    stack.sql(rest.format("now() + interval '1 hour'"))
+    stack.up()
+    wait_for("the worker", lambda: stack.create(tenants[0]).status == 200)
+    for tenant in tenants:
+        stack.sandbox.fault("hang_before", step="invoice", account=tenant.account)
+    with stack.locked("gateway.work", rest.format("null")):
+        wait_for("it to wait for what it takes", lambda: waits_for(stack, "take_over"))
+        crowd = [stack.send(stack.create_bytes(tenant)) for tenant in tenants]
+        wait_for("all places to be taken", lambda: stack.metrics()["invoicegate_inflight"] == 2)
+    wait_for("it to have taken it", lambda: (rules.work_of(stack, left.request_id) or {})["worker_id"] != 0)
+    for pending, tenant in zip(crowd, tenants):
+        rules.wait_for_calls(stack, tenant, "invoice")
+        assert not pending.is_answered_within(0)
+    assert not rules.calls_since(stack, left) and stack.metrics()["invoicegate_inflight"] == 2
+    stack.sandbox.no_faults()
+    worker = stack.worker_pid()
+    for pending in crowd:
+        pending.leave()
+    stack.stop_sandbox()
+    stack.up()  # which ends the calls that hang
+    assert settle(stack, left.request_id)["state"] == "created"
+    assert stack.worker_pid() == worker and events(stack, left.request_id).count("taken_over") == 1
+
+
+def waits_for(stack: Stack, function: str) -> bool:
+    """Whether the worker waits for a lock in one of its functions."""
+    waiting = "select pid from pg_stat_activity where usename = 'invoicegate_worker' and wait_event_type = 'Lock' and query ~ %s"
+    return bool(stack.sql(waiting, function))
 
 
 def test_rule_10_nobody_takes_over_right_after_a_reconnect(stack: Stack, gate: DatabaseGate, direct: str, books: Books) -> None:
