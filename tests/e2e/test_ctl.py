@@ -84,7 +84,7 @@ def test_help_of_a_noun_lists_its_verbs(ctl):
         (["client", "add", "c", "--agency", "1", "--name", "C", "--member", "Ada:x:admin"], "e-mail address"),
         (["client", "add", "c", "--agency", "1", "--name", "C", "--member", ":a@b.c"], "name is empty"),
         (["settle", "x", "--as", "failed", "--by", "a", "--why", "b"], "is no request id"),
-        (["settle", NO_ID, "--as", "created", "--by", "a", "--why", "b"], "--invoice belongs to"),
+        (["settle", NO_ID, "--as", "failed", "--invoice", "in_1", "--by", "a", "--why", "b"], "--invoice belongs to"),
         (["settle", NO_ID, "--as", "failed", "--by", "a"], "--why TEXT is missing"),
         (["settle", NO_ID, "--as", "failed", "--by", "", "--why", "b"], "--by is empty"),
         (["key", "revoke", "--agency", "1", "igk_live_x"], "never the key itself"),
@@ -122,6 +122,7 @@ def test_no_command_prints_the_help_and_exits_2(ctl):
         ["member", "set", "c9", "--agency", "1", "--member", "A:"],
         ["show", NO_ID],
         ["settle", NO_ID, "--as", "failed", "--by", "a", "--why", "b"],
+        ["settle", NO_ID, "--as", "created", "--by", "a", "--why", "b"],
         ["show", "in_9"],
     ],
 )

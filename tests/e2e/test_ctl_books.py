@@ -168,6 +168,50 @@ def test_an_abandoned_request_is_settled_as_created(books):
     assert books.ctl.json("show", "in_9")["request_id"] == request_id
 
 
+def test_what_is_settled_as_created_says_what_stands(books):
+    request_id = books.request("unresolved", "unresolved", 504, work="0, 'create', null")
+    settle = ["settle", request_id, "--as", "created", "--by", "Ada", "--why", "found"]
+    assert "was to make an invoice: name the one that stands with --invoice" in books.ctl.refusal(1, *settle)
+    assert books.ctl.sql("select count(*) from gateway.work") == "1"
+
+
+def act(books, route: str) -> str:
+    """A parked act on an invoice that another request has made, as a worker leaves it."""
+    books.request("created", told=200, invoice="in_1")
+    request_id = books.request("unresolved", "unresolved", 504, work="1, 'create', now()")
+    books.ctl.sql(
+        f"update gateway.invoice_requests set route = '{route}', invoice_id = 'in_1' where request_id = '{request_id}'; "
+        "insert into gateway.idempotency_keys select agency_id, account_id, mode, route, idempotency_key, '\\x00', request_id "
+        f"from gateway.invoice_requests where request_id = '{request_id}'"
+    )
+    return request_id
+
+
+@pytest.mark.parametrize("route", ["invoice_finalize", "invoice_update", "invoiceitems"])
+def test_an_act_is_settled_without_its_invoice(books, route):
+    request_id = act(books, route)
+    settle = ["settle", request_id, "--by", "Ada", "--why", "seen", "--as", "created"]
+    assert f"makes no invoice ({route}): leave --invoice out" in books.ctl.refusal(1, *settle, "--invoice", "in_1")
+    settled = books.ctl.json(*settle)
+    assert (settled["state"], settled["reason"], settled["invoice_id"]) == ("created", "settled", "in_1")
+    assert books.ctl.json("show", request_id)["events"][-1]["what"] == "settled_created"
+    assert books.ctl.sql("select http_status, convert_from(answer, 'UTF8')::json -> 'error' ->> 'message' from gateway.idempotency_keys") == (
+        "504|The outcome of this request was settled by an operator: it was done."
+    )
+    # It is nobody's second invoice, and is looked at before it is told again.
+    assert books.ctl.sql("select count(*) from gateway.invoices") == "1"
+    assert books.ctl.sql("select refreshed_at < '1970-01-02' from gateway.invoices") == "t"
+    assert books.ctl.sql("select count(*) from gateway.tallies") == "0"
+
+
+def test_an_act_is_settled_as_failed(books):
+    request_id = act(books, "invoice_void")
+    settled = books.ctl.json("settle", request_id, "--by", "Ada", "--why", "seen", "--as", "failed")
+    assert (settled["state"], settled["invoice_id"]) == ("failed", "in_1")
+    assert books.ctl.sql("select count(*) from gateway.idempotency_keys") == "0"
+    assert books.ctl.sql("select status from gateway.invoices") == "draft"
+
+
 def test_a_request_that_a_worker_has_is_not_settled(books):
     request_id = books.request("unresolved", "unresolved", 504, work="1, 'create', null")
     assert "worker 1 is working on" in books.ctl.refusal(1, "settle", request_id, "--as", "failed", "--by", "A", "--why", "b")

@@ -196,10 +196,12 @@ def test_a_database_that_takes_a_function_away(start_stack, taken: str) -> None:
     try:
         missing = wait_for("it to notice", lambda: [a for a in [stack.admin("/readyz").json] if a["migrations"] == "missing"])[0]
         assert missing["ready"] is False and missing["database"] == "ok"
+        wait_for("the gauge", lambda: stack.metrics()["invoicegate_workers_ready"] == 0)
     finally:
         stack.sql("set role invoicegate_owner; " + row["definition"] + "; revoke execute on function gateway.roll_up from public; "
                   "grant execute on function gateway.roll_up to invoicegate_worker; reset role")
     wait_for("it to be ready again", lambda: stack.admin("/readyz").status == 200)
+    wait_for("the gauge", lambda: stack.metrics()["invoicegate_workers_ready"] == 1)
 
 
 # ---- where the figures are kept

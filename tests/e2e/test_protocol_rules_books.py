@@ -12,6 +12,7 @@ import pytest
 import rules
 from books import Books
 from gates import UpstreamGate
+from passed_on import Caller, refused
 from rules import books, row_of, settle, tenant, workers_run  # noqa: F401 (fixtures)
 from stack import Stack, Tenant
 from waiting import wait_for
@@ -304,3 +305,29 @@ def test_rule_18_what_was_settled_as_created_is_not_made_again(stack: Stack) -> 
     # Every other error would say that there is none.
     assert (again.status, again.replayed) == (504, True) and draft["id"] in again.body.decode(), again
     assert len(rules.standing(stack, left.tenant)) == 1
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
+def test_rule_18_a_parked_act_is_settled_by_hand(stack: Stack, done: bool) -> None:
+    """An operator has seen whether it was done. Its key hears so, or serves a new request; the invoice is told as it is."""
+    caller = Caller(stack, stack.tenant())
+    invoice = caller.create(collection_method="send_invoice", days_until_due=30)["id"]
+    path = f"invoices/{invoice}"
+    with stack.sandbox.faulty("hang" if done else "hang_before", step="advance", account=caller.tenant.account):
+        pending = stack.send(caller.post_bytes(path, key="a key", description="new"))
+        rules.wait_for_calls(stack, caller.tenant, "advance")
+        request_id = rules.open_request(stack, caller.tenant)
+        rules.kill_workers(stack)
+        pending.leave()
+    stack.sql("update gateway.work set take_overs = 5 where request_id = %s", request_id)
+    stack.up()
+    wait_for("it to be parked", lambda: (rules.work_of(stack, request_id) or {})["parked_at"])
+    stack.ctl("settle", request_id, "--as", "created" if done else "failed", *SETTLE)
+    row = row_of(stack, request_id)
+    assert (row["state"], row["reason"], row["invoice_id"]) == ("created" if done else "failed", "settled", invoice)
+    assert caller.get(path).json["description"] == ("new" if done else None)
+    again = caller.post(path, key="a key", description="new")
+    if done:
+        assert again.replayed and "settled by an operator: it was done." in refused(again, 504, "api_error")
+    else:
+        assert (again.status, again.replayed, again.json["description"]) == (200, False, "new")

@@ -192,11 +192,13 @@ def test_rule_15_what_a_failover_lost_is_written_again(
     stack: Stack, tenant: Tenant, books: Books, step: str, key: str | None
 ) -> None:
     """The intent is gone from the database while the upstream works: the end of the request carries it, and writes both."""
+    twice = stack.log("workers").count('"sqlstate":"23505"')
     with stack.sandbox.faulty("delay", step=step, account=tenant.account, delay_ms=600, count=1):
         pending, request_id = rules.send_and_wait(stack, tenant, step, key=key)
         lose(stack, request_id)
     answer = books.told(pending.answer(), key)
     assert (answer.status, answer.request_id) == (200, request_id)
+    assert stack.log("workers").count('"sqlstate":"23505"') == twice  # no call is recorded a second time
     assert rules.events(stack, request_id) == ["restored", "created"]
     row = rules.row_of(stack, request_id)
     assert (row["state"], row["invoice_id"], row["amount_minor"]) == ("created", answer.json["id"], 10000)

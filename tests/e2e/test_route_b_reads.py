@@ -80,6 +80,22 @@ def test_an_item_makes_its_invoice_old(caller: Caller) -> None:
     assert caller.get(f"invoices/{made['id']}").json["total"] == 700
 
 
+def test_a_look_between_two_items_does_not_count(stack: Stack, caller: Caller) -> None:
+    """It began when the first one was done, and ends when the second one is: what it saw is old by then."""
+    customer = caller.customer()
+    made = caller.create(customer=customer)
+    seen = "select (extract(epoch from refreshed_at) * 1000000)::bigint as us, object from gateway.invoices where invoice_id = %s"
+    begins = []
+    for _ in range(2):
+        caller.post("invoiceitems", customer=customer, invoice=made["id"], amount=700, currency="usd")
+        begins += stack.sql(seen, made["id"])
+    look = "select from gateway.refresh_invoice((select max(worker_id) from gateway.workers), %s, %s, 'live', %s, %s, 'draft', null, 700, 'usd', %s)"
+    where = (caller.tenant.agency, caller.tenant.account, made["id"])
+    stack.sql(look, *where, begins[0]["us"], b'{"id": "old"}')
+    assert stack.sql(seen, made["id"]) == [begins[1]]
+    assert caller.get(f"invoices/{made['id']}").json["total"] == 1400
+
+
 @pytest.mark.parametrize("fault", ["status_503_html", "reset_before", "garbage", "wrong_id", "unauthorized", "status_429", "hang_before"])
 def test_the_upstream_is_away(stack: Stack, caller: Caller, fault: str) -> None:
     made = caller.create()

@@ -38,6 +38,7 @@ def test_a_client_without_a_key_leaves_while_its_invoice_is_committed(start_stac
     ends = "select what from gateway.events where what in ('created', 'withdrawn', 'failed') order by at"
     wait_for("the withdrawn to fail", lambda: {"what": "failed"} in stack.sql(ends), 60.0)
     assert [event["what"] for event in stack.sql(ends)] == ["created", "created", "withdrawn", "failed"]
+    assert '"sqlstate":"23505"' not in stack.log("workers")  # no call is recorded a second time
     balance = books.assert_balanced(60.0)
     assert (balance.created, balance.standing) == (1, 1)
 
