@@ -124,8 +124,12 @@ void ending_fail(struct job *job, const char *reason)
 void ending_unsure(struct job *job)
 {
     set_ending(job, "act_unsure");
-    job->ending.pin = true;
-    fail(job);
+    job->ending.pin = true; /* a new request under the same key would perhaps do it again */
+    job->answer = telling_of_ending(job);
+    if (shortage_is(job))
+        shortage_end(job);
+    else
+        finish(job, TEXT("failed"));
 }
 
 void ending_shed(struct job *job, const char *reason, int64_t wait_ms)

@@ -60,8 +60,8 @@ void recovery_stop(struct gateway *gateway)
 
 void recovery_taken_all(struct gateway *gateway)
 {
-    if (gateway->recovery.taken >= gateway->recovery.take.in.take.limit)
-        look_later(gateway, 0); /* there may be more */
+    if (gateway->recovery.taken >= gateway->recovery.take.in.take.limit && !gateway->recovery.missed)
+        look_later(gateway, 0); /* there may be more, and room for it */
 }
 
 /* A job that stood still while others had its request: it can write nothing any more. One that waits for

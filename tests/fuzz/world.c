@@ -177,6 +177,7 @@ static void check_finish(struct world *world, const struct job *job, const struc
     if (makes_invoice(job) && (created || world->made))
         CHECK(text_is_id(finish->invoice_id));
     CHECK(created || !world->done);
+    CHECK(finish->pin || !text_is(finish->reason, TEXT("act_unsure"))); /* or the key would do it again */
     if (created)
         CHECK(finish->object.at && finish->http_status > 0 &&
               (finish->created_s > 0 || !job->has_invoice_facts));

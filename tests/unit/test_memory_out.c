@@ -48,6 +48,8 @@ void *__wrap_calloc(size_t count, size_t size)
 #define CUSTOMER "{\"id\":\"cus_1\",\"object\":\"customer\"}"
 #define LIST(...) "{\"object\":\"list\",\"has_more\":false,\"data\":[" __VA_ARGS__ "]}"
 #define PAGE "{\"object\":\"list\",\"has_more\":true,\"data\":[{\"id\":\"in_9\"}]}"
+#define OPEN                                                                                                 \
+    "{\"id\":\"in_1\",\"object\":\"invoice\",\"status\":\"open\",\"total\":10000,\"created\":1795298020}"
 #define GONE                                                                                                 \
     "400\n{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\",\"param\":"           \
     "\"customer\","                                                                                          \
@@ -89,6 +91,7 @@ static const struct play {
     {{FORM("/v1/invoices", "customer=cus_1"), .taken = "create", .old = true}, OK LIST(WORLD_DRAFT(""))},
     {{FORM("/v1/invoices/in_1/finalize", "")}, OK WORLD_DRAFT(WORLD_LINE)},
     {{FORM("/v1/invoices/in_1/void", "")}, LOST OK WORLD_DRAFT(WORLD_LINE)},
+    {{FORM("/v1/invoices/in_1/send", ""), .keyed = true}, LOST OK OPEN},
     {{FORM("/v1/invoiceitems", "customer=cus_1&amount=5")},
      LOST OK PAGE NEXT OK PAGE NEXT OK LIST("{\"id\":\"ii_1\",\"object\":\"invoiceitem\","
                                             "\"metadata\":{\"invoicegate_request\":\"" WORLD_REQUEST "\"}}")},
