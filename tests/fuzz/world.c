@@ -249,6 +249,8 @@ static void answer_task(struct world *world)
         answer = plan_of(world->scene);
     } else if (task->kind == STORE_PLAN || task->kind == STORE_RENEW) {
         fill_planned(&answer, job);
+        answer.generation = job->plan.generation + (task->kind == STORE_RENEW);
+        answer.customer_generation = job->plan.customer_generation + (task->kind == STORE_RENEW);
         if (task->kind == STORE_RENEW)
             answer.customer_id = TEXT_NONE;
     } else if (task->kind == STORE_FINISH) {
@@ -295,7 +297,8 @@ static uint64_t add_to_number(uint64_t number, struct text text)
 static uint64_t number_of(const struct call *call)
 {
     uint64_t number = add_to_number(UINT64_C(0xcbf29ce484222325), call->path);
-    return add_to_number(number, call->form) + (uint64_t)call->method;
+    number = add_to_number(number, call->form);
+    return add_to_number(number, call->idempotency_key) + (uint64_t)call->method;
 }
 
 /* Never the same again at once: whatever the upstream says, it is asked with pauses. */
