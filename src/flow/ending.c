@@ -121,15 +121,21 @@ void ending_fail(struct job *job, const char *reason)
     fail(job);
 }
 
-void ending_unsure(struct job *job)
+/* The key hears of it for good: a new request under it would do a second time what was done, or perhaps. */
+static void finish_kept(struct job *job, const char *reason, struct text state)
 {
-    set_ending(job, "act_unsure");
-    job->ending.pin = true; /* a new request under the same key would perhaps do it again */
+    set_ending(job, reason);
+    job->ending.pin = true;
     job->answer = telling_of_ending(job);
     if (shortage_is(job))
         shortage_end(job);
     else
-        finish(job, TEXT("failed"));
+        finish(job, state);
+}
+
+void ending_unsure(struct job *job)
+{
+    finish_kept(job, "act_unsure", TEXT("failed"));
 }
 
 void ending_shed(struct job *job, const char *reason, int64_t wait_ms)
@@ -202,13 +208,7 @@ void ending_deleted(struct job *job, bool stands)
     LOG(LOG_ERROR, "a draft to be deleted is no draft any more: it stands",
         LOG_TEXT("request_id", text_from(job->request_text)), LOG_TEXT("invoice_id", job->plan.invoice_id));
     job->gateway->metrics->alarms[METRIC_draft_stands]++;
-    set_ending(job, "stood_already");
-    job->ending.pin = true; /* a new request under the same key would make a second one */
-    job->answer = telling_of_ending(job);
-    if (shortage_is(job))
-        shortage_end(job);
-    else
-        finish(job, TEXT("created"));
+    finish_kept(job, "stood_already", TEXT("created"));
 }
 
 /* Of a request whose client was told before, or has left: telling.c logs the others. */
@@ -312,11 +312,6 @@ void ending_park(struct job *job)
     job_set_state(job, JOB_PARKING);
     take_calls(job, &job->task);
     job_submit(job, STORE_PARK);
-}
-
-void ending_parked(struct job *job)
-{
-    end(job);
 }
 
 void ending_done(struct job *job)

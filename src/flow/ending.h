@@ -37,8 +37,7 @@ void ending_restore(struct job *job);
 void ending_restored(struct job *job, const struct store_answer *answer);
 /* Gives the request back unfinished: memory is no place to wait for long. */
 void ending_park(struct job *job);
-void ending_parked(struct job *job);
-/* Everything is told and nothing is to be recorded. */
+/* Everything is told and nothing is to be recorded any more. */
 void ending_done(struct job *job);
 /* How a draft's deletion that another worker decided is to end. reason may be absent or unknown. */
 void ending_resume_delete(struct job *job, struct text reason);

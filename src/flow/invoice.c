@@ -317,7 +317,7 @@ void invoice_stored(struct job *job, const struct store_answer *answer)
         withdraw_stored(job, answer);
         break;
     case JOB_PARKING:
-        ending_parked(job);
+        ending_done(job);
         break;
     case JOB_READING:
     case JOB_KEEPING:
