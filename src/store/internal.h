@@ -23,6 +23,7 @@ struct store {
     struct task_queue delayed; /* until the delay timer */
     struct turns reading;      /* for the lane behind the others, which does nothing else */
     struct timer delay;
+    struct timer gathering; /* so long the next batch waits at most for the one under way */
     int64_t ready_since_ms;
     int64_t lacking_until_ms; /* a statement lacked its function, or the right to it */
     int live_workers;

@@ -219,6 +219,7 @@ void lane_send(struct lane *lane, struct store_task **tasks, int count, enum sta
 {
     bool sent;
     lane_set_state(lane, LANE_BUSY);
+    lane->sent_ms = loop_now_ms(lane->store->loop);
     lane->run_count = 0;
     lane->run_at = 0;
     lane->failed = false;

@@ -44,6 +44,7 @@ struct lane {
     struct params params;
     struct store_task *batch[LANE_BATCH_MAX];
     int batch_count;
+    int64_t sent_ms;
     struct run runs[LANE_RUNS_MAX];
     int run_count;
     int run_at; /* whose results are arriving */

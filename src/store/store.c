@@ -1,13 +1,11 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "store/chores.h"
+#include "store/gather.h"
 #include "store/internal.h"
 
 #define DELAY_MS 200
-#define PARTITIONS_EVERY_MS (60 * 60 * 1000)
-#define PURGE_EVERY_MS (10 * 1000)
-#define ROLL_UP_EVERY_MS (2 * 1000)
-#define ROLL_UP_MUCH 10000     /* a roll-up that moved so many may have left some: roll_up()'s bite */
 #define LACKING_MS (20 * 1000) /* longer than the pauses between the chores that come often */
 #define ERRORS_OF_BEGIN_MAX 3
 
@@ -112,35 +110,6 @@ static struct lane *store_idle_lane(struct store *store)
     return NULL;
 }
 
-static enum statement chore_take(struct chore *chore)
-{
-    chore->due = false;
-    chore->late = false;
-    return chore->statement;
-}
-
-/* The next chore that is due. The lease travels with whatever leaves; the others go alone. */
-static enum statement store_take_chore(struct store *store, bool alone)
-{
-    for (int i = 0; i < STORE_CHORES; i++) {
-        struct chore *chore = &store->chores[i];
-        if (chore->due && (alone || chore->statement == STATEMENT_LEASE))
-            return chore_take(chore);
-    }
-    return NO_CHORE;
-}
-
-/* Under constant load no lane is ever without a batch: what waited for a whole period goes first, once. */
-static enum statement store_take_late_chore(struct store *store)
-{
-    for (int i = 0; i < STORE_CHORES; i++) {
-        struct chore *chore = &store->chores[i];
-        if (chore->late && chore->statement != STATEMENT_LEASE)
-            return chore_take(chore);
-    }
-    return NO_CHORE;
-}
-
 static int store_take_batch(struct store *store, struct store_task **batch)
 {
     int count = 0;
@@ -168,14 +137,14 @@ static void store_send(void *owner)
     store_send_read(store);
     while ((lane = store_idle_lane(store))) {
         struct store_task *batch[LANE_BATCH_MAX];
-        enum statement chore = store_take_late_chore(store);
-        int count = chore == NO_CHORE ? store_take_batch(store, batch) : 0;
+        enum statement chore = chores_take_late(store);
+        int count = chore == NO_CHORE && !gather_more(store) ? store_take_batch(store, batch) : 0;
         /* A task that is run again may find everything done and write nothing, and such a commit waits for no
          * standby: with the lease in it, it waits until that has the earlier one, too. */
         if (count > 0 && batch[0]->again)
             store->chores[0].due = true;
         if (chore == NO_CHORE)
-            chore = store_take_chore(store, count == 0);
+            chore = chores_take(store, count == 0);
         if (count == 0 && chore == NO_CHORE)
             return;
         if (count > 0 && store->settings->metrics)
@@ -268,15 +237,6 @@ static void store_run_done(struct store *store, struct store_task **tasks, const
     }
 }
 
-/* Whoever reads the books adds up what is not rolled up yet: it must not pile up. */
-static void store_rolled_up(struct store *store, const PGresult *result)
-{
-    bool more = PQntuples(result) == 1 && row_int8(result, 0, 0) >= ROLL_UP_MUCH;
-    for (int i = 0; more && i < STORE_CHORES; i++)
-        if (store->chores[i].statement == STATEMENT_ROLL_UP)
-            store->chores[i].due = true;
-}
-
 void store_lane_done(struct lane *lane)
 {
     struct store *store = lane->store;
@@ -299,33 +259,11 @@ void store_lane_done(struct lane *lane)
         if (run->statement == STATEMENT_LEASE && run->result && PQntuples(run->result) == 1)
             store->live_workers = row_int4(run->result, 0, 0);
         else if (run->statement == STATEMENT_ROLL_UP && run->result)
-            store_rolled_up(store, run->result);
+            chores_rolled_up(store, run->result);
         else if (run->statement == (enum statement)STORE_TAKE && run->count == 1)
             store_take_done(store, lane->batch[run->first], run->result);
         else if (run->statement < (enum statement)STORE_KIND_COUNT && run->count > 0)
             store_run_done(store, lane->batch + run->first, run);
-    }
-}
-
-static void store_chore_due(void *owner)
-{
-    struct chore *chore = owner;
-    chore->late = chore->due;
-    chore->due = true;
-    loop_timer(chore->store->loop, &chore->timer, chore->every_ms, store_chore_due, chore);
-}
-
-static void store_start_chores(struct store *store)
-{
-    const struct chore chores[STORE_CHORES] = {
-        {.statement = STATEMENT_LEASE, .every_ms = store->settings->lease_ms / 3, .store = store},
-        {.statement = STATEMENT_PARTITIONS, .every_ms = PARTITIONS_EVERY_MS, .store = store},
-        {.statement = STATEMENT_PURGE, .every_ms = PURGE_EVERY_MS, .store = store},
-        {.statement = STATEMENT_ROLL_UP, .every_ms = ROLL_UP_EVERY_MS, .store = store},
-    };
-    for (int i = 0; i < STORE_CHORES; i++) {
-        store->chores[i] = chores[i];
-        store_chore_due(&store->chores[i]);
     }
 }
 
@@ -352,7 +290,7 @@ struct store *store_open(struct loop *loop, const struct store_settings *setting
     for (int i = 0; i <= store->lane_count; i++)
         lane_open(&store->lanes[i], store, i);
     loop_before_sleep(loop, &store->hook, store_send, store);
-    store_start_chores(store);
+    chores_start(store);
     return store;
 }
 
@@ -394,7 +332,7 @@ void store_close(struct store *store)
     for (int i = 0; i <= store->lane_count; i++)
         lane_close(&store->lanes[i]);
     loop_untimer(store->loop, &store->delay);
-    for (int i = 0; i < STORE_CHORES; i++)
-        loop_untimer(store->loop, &store->chores[i].timer);
+    loop_untimer(store->loop, &store->gathering);
+    chores_stop(store);
     free(store);
 }

@@ -30,6 +30,7 @@ void turns_init(struct turns *turns)
         queue_init(&turns->places[i]);
     turns->taken = 0;
     turns->next = 0;
+    turns->count = 0;
 }
 
 /* The worker's own tasks and those of strangers have places that they share with no agency. */
@@ -45,6 +46,7 @@ void turns_put(struct turns *turns, struct store_task *task)
     unsigned place = place_of(task->flow);
     queue_put(&turns->places[place], task);
     turns->taken |= UINT64_C(1) << place;
+    turns->count++;
 }
 
 /* The first place from next on, round the end, that is not empty. */
@@ -70,5 +72,6 @@ struct store_task *turns_take(struct turns *turns)
     if (!turns->places[place].first)
         turns->taken &= ~(UINT64_C(1) << place);
     turns->next = (place + 1) % TURNS_PLACES;
+    turns->count--;
     return task;
 }

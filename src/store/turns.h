@@ -21,6 +21,7 @@ struct turns {
     struct task_queue places[TURNS_PLACES];
     uint64_t taken; /* the places that are not empty */
     unsigned next;  /* whose turn it is, or who comes first after it */
+    unsigned count;
 };
 
 void turns_init(struct turns *turns);
