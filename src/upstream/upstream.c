@@ -9,6 +9,16 @@
 #include "upstream/transfer.h"
 
 #define AUTHORIZATION_MAX_BYTES 1024
+/* libcurl walks through all connections of a multi handle to find one that rests: with thousands of calls
+ * under way several short walks cost less than a long one. */
+#define POOLS 8
+
+struct pool {
+    struct upstream *upstream;
+    CURLM *multi;
+    struct sockets sockets;
+    struct timer timer;
+};
 
 struct upstream {
     struct loop *loop;
@@ -16,12 +26,10 @@ struct upstream {
     char *authorization[MODE_COUNT]; /* header lines, or NULL */
     upstream_reply_fn *reply;
     void *owner;
-    CURLM *multi;
-    CURLSH *share;  /* TLS sessions, for handles that have none yet */
+    CURLSH *share;  /* addresses, and TLS sessions for handles that have none yet */
     CURLU *address; /* without a path: that belongs to the calls */
-    struct sockets sockets;
-    struct timer timer;
-    struct transfer **transfers; /* by number - 1 */
+    struct pool pools[POOLS];
+    struct transfer **transfers; /* by number - 1; each stays in its pool */
     uint32_t made;
     struct transfer *free;
 };
@@ -33,11 +41,17 @@ static void transfer_give_back(struct upstream *upstream, struct transfer *trans
     upstream->free = transfer;
 }
 
-static void deliver(struct upstream *upstream)
+static struct pool *pool_of(struct upstream *upstream, uint32_t number)
 {
+    return &upstream->pools[number % POOLS];
+}
+
+static void deliver(struct pool *pool)
+{
+    struct upstream *upstream = pool->upstream;
     CURLMsg *message;
     int left;
-    while ((message = curl_multi_info_read(upstream->multi, &left))) {
+    while ((message = curl_multi_info_read(pool->multi, &left))) {
         struct transfer *transfer;
         struct reply reply;
         CURL *easy = message->easy_handle;
@@ -46,7 +60,7 @@ static void deliver(struct upstream *upstream)
             continue;
         CHECK(curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer) == CURLE_OK && transfer->running);
         transfer_reply(transfer, code, &reply);
-        curl_multi_remove_handle(upstream->multi, easy);
+        curl_multi_remove_handle(pool->multi, easy);
         transfer->running = false;
         /* Only then back to the free list: the reply's views point into it. */
         upstream->reply(upstream->owner, transfer->ref, &reply);
@@ -56,28 +70,28 @@ static void deliver(struct upstream *upstream)
 
 static void on_socket(void *owner, curl_socket_t fd, int flags)
 {
-    struct upstream *upstream = owner;
+    struct pool *pool = owner;
     int running;
-    curl_multi_socket_action(upstream->multi, fd, flags, &running);
-    deliver(upstream);
+    curl_multi_socket_action(pool->multi, fd, flags, &running);
+    deliver(pool);
 }
 
 static void on_timer(void *owner)
 {
-    struct upstream *upstream = owner;
+    struct pool *pool = owner;
     int running;
-    curl_multi_socket_action(upstream->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    deliver(upstream);
+    curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    deliver(pool);
 }
 
 static int on_timer_wish(CURLM *multi, long delay_ms, void *owner)
 {
-    struct upstream *upstream = owner;
+    struct pool *pool = owner;
     (void)multi;
     if (delay_ms < 0)
-        loop_untimer(upstream->loop, &upstream->timer);
+        loop_untimer(pool->upstream->loop, &pool->timer);
     else
-        loop_timer(upstream->loop, &upstream->timer, delay_ms, on_timer, upstream);
+        loop_timer(pool->upstream->loop, &pool->timer, delay_ms, on_timer, pool);
     return 0;
 }
 
@@ -116,15 +130,45 @@ static bool set_keys(struct upstream *upstream)
     return true;
 }
 
-static bool set_multi(struct upstream *upstream)
+static bool set_share(CURLSH *share)
 {
-    CURLM *multi = upstream->multi;
-    return multi && upstream->share && upstream->address &&
-           curl_share_setopt(upstream->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK &&
-           sockets_watch(&upstream->sockets, multi) &&
-           curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer_wish) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_TIMERDATA, upstream) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)upstream->settings.max_calls) == CURLM_OK;
+    return share && curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK &&
+           curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) == CURLSHE_OK;
+}
+
+static bool limit_pools(struct upstream *upstream)
+{
+    long connections = (long)upstream->settings.max_calls / POOLS + 1;
+    for (int i = 0; i < POOLS; i++)
+        if (curl_multi_setopt(upstream->pools[i].multi, CURLMOPT_MAXCONNECTS, connections) != CURLM_OK)
+            return false;
+    return true;
+}
+
+static bool open_pool(struct upstream *upstream, struct pool *pool)
+{
+    pool->upstream = upstream;
+    pool->sockets = (struct sockets){.loop = upstream->loop, .ready = on_socket, .owner = pool};
+    pool->multi = curl_multi_init();
+    return pool->multi && sockets_watch(&pool->sockets, pool->multi) &&
+           curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish) == CURLM_OK &&
+           curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool) == CURLM_OK;
+}
+
+static void close_pool(struct pool *pool)
+{
+    curl_multi_cleanup(pool->multi);
+    sockets_free(&pool->sockets);
+    if (pool->upstream)
+        loop_untimer(pool->upstream->loop, &pool->timer);
+}
+
+static bool open_pools(struct upstream *upstream)
+{
+    for (int i = 0; i < POOLS; i++)
+        if (!open_pool(upstream, &upstream->pools[i]))
+            return false;
+    return limit_pools(upstream);
 }
 
 struct upstream *upstream_open(struct loop *loop, const struct upstream_settings *settings,
@@ -139,15 +183,14 @@ struct upstream *upstream_open(struct loop *loop, const struct upstream_settings
     upstream->settings = *settings;
     upstream->reply = reply;
     upstream->owner = owner;
-    upstream->sockets = (struct sockets){.loop = loop, .ready = on_socket, .owner = upstream};
     upstream->transfers = calloc(settings->max_calls, sizeof(*upstream->transfers));
     upstream->share = curl_share_init();
     upstream->address = curl_url();
     /* With an address that libcurl cannot read each call fails, and says why. */
     if (upstream->address)
         (void)curl_url_set(upstream->address, CURLUPART_URL, settings->url, 0);
-    upstream->multi = curl_multi_init();
-    if (!upstream->transfers || !set_multi(upstream) || !set_keys(upstream)) {
+    if (!upstream->transfers || !upstream->address || !set_share(upstream->share) || !open_pools(upstream) ||
+        !set_keys(upstream)) {
         upstream_close(upstream);
         return NULL;
     }
@@ -166,14 +209,14 @@ static struct transfer *transfer_take(struct upstream *upstream)
     transfer = transfer_new(&upstream->settings);
     if (!transfer)
         return NULL;
-    if (!sockets_keep(&upstream->sockets, transfer->easy) ||
+    transfer->number = upstream->made + 1;
+    if (!sockets_keep(&pool_of(upstream, transfer->number)->sockets, transfer->easy) ||
         curl_easy_setopt(transfer->easy, CURLOPT_CURLU, upstream->address) != CURLE_OK ||
         curl_easy_setopt(transfer->easy, CURLOPT_SHARE, upstream->share) != CURLE_OK) {
         transfer_free(transfer);
         return NULL;
     }
     upstream->transfers[upstream->made++] = transfer;
-    transfer->number = upstream->made;
     return transfer;
 }
 
@@ -185,7 +228,7 @@ bool upstream_start(struct upstream *upstream, struct ref ref, const struct call
         return false;
     transfer->ref = ref;
     if (!transfer_load(transfer, &target, call) ||
-        curl_multi_add_handle(upstream->multi, transfer->easy) != CURLM_OK) {
+        curl_multi_add_handle(pool_of(upstream, transfer->number)->multi, transfer->easy) != CURLM_OK) {
         transfer_give_back(upstream, transfer);
         return false;
     }
@@ -200,7 +243,7 @@ void upstream_cancel(struct upstream *upstream, uint32_t number)
     CHECK(number >= 1 && number <= upstream->made);
     transfer = upstream->transfers[number - 1];
     CHECK(transfer->running);
-    curl_multi_remove_handle(upstream->multi, transfer->easy);
+    curl_multi_remove_handle(pool_of(upstream, number)->multi, transfer->easy);
     transfer->running = false;
     transfer_give_back(upstream, transfer);
 }
@@ -214,8 +257,7 @@ bool upstream_limit(struct upstream *upstream, uint32_t max_calls)
         return false;
     upstream->transfers = grown;
     upstream->settings.max_calls = max_calls;
-    curl_multi_setopt(upstream->multi, CURLMOPT_MAXCONNECTS, (long)max_calls);
-    return true;
+    return limit_pools(upstream);
 }
 
 void upstream_close(struct upstream *upstream)
@@ -223,15 +265,15 @@ void upstream_close(struct upstream *upstream)
     if (!upstream)
         return;
     for (uint32_t i = 0; i < upstream->made; i++) {
-        if (upstream->transfers[i]->running)
-            curl_multi_remove_handle(upstream->multi, upstream->transfers[i]->easy);
-        transfer_free(upstream->transfers[i]);
+        struct transfer *transfer = upstream->transfers[i];
+        if (transfer->running)
+            curl_multi_remove_handle(pool_of(upstream, transfer->number)->multi, transfer->easy);
+        transfer_free(transfer);
     }
-    curl_multi_cleanup(upstream->multi);
+    for (int i = 0; i < POOLS; i++)
+        close_pool(&upstream->pools[i]);
     curl_share_cleanup(upstream->share);
     curl_url_cleanup(upstream->address);
-    sockets_free(&upstream->sockets);
-    loop_untimer(upstream->loop, &upstream->timer);
     for (int mode = 0; mode < MODE_COUNT; mode++)
         free(upstream->authorization[mode]);
     free(upstream->transfers);
