@@ -10,6 +10,7 @@
 
 struct store;
 
+/* Asked whenever the loop is about to sleep; true wakes it up again in time. */
 bool gather_more(struct store *store);
 
 #endif
