@@ -108,13 +108,19 @@ void step_start_later(struct job *job, enum step step, int64_t delay_ms)
         send_later(job, delay_ms);
 }
 
+/* The loop's clock stands during a turn: a delay that must not be too short counts from the answer on. */
+static int64_t turn_ms(const struct job *job)
+{
+    return loop_clock_us() / 1000 + 1 - loop_now_ms(job->gateway->loop);
+}
+
 void step_retry(struct job *job, int retry_after_s)
 {
     uint32_t random = 0;
     if (!random_bytes((uint8_t *)&random, sizeof(random)))
         random = (uint32_t)loop_clock_us();
     job->tries++;
-    send_later(job, step_backoff_ms(job->tries, retry_after_s, random));
+    send_later(job, step_backoff_ms(job->tries, retry_after_s, random) + turn_ms(job));
 }
 
 void step_stop(struct job *job)
