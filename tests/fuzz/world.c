@@ -77,9 +77,11 @@ int64_t loop_now_ms(const struct loop *loop)
     return loop->now_ms;
 }
 
+static int64_t clock_ms; /* of the world that plays now */
+
 int64_t loop_clock_us(void)
 {
-    return 7;
+    return clock_ms * 1000 + 7;
 }
 
 void loop_timer(struct loop *loop, struct timer *timer, int64_t delay_ms, loop_fn *call, void *owner)
@@ -119,6 +121,7 @@ static void fire(struct world *world, struct timer *timer)
     struct loop *loop = &world->loop;
     if (timer->due_ms > loop->now_ms)
         loop->now_ms = timer->due_ms;
+    clock_ms = loop->now_ms;
     loop_untimer(loop, timer);
     inside(world, true);
     timer->call(timer->owner);
@@ -520,6 +523,7 @@ void world_play(const struct scene *scene, struct text answers)
 {
     struct world *world = calloc(1, sizeof(*world));
     CHECK(world);
+    clock_ms = 0;
     CHECK(gateway_init(&world->gateway, &world->loop, &settings));
     world->scene = scene;
     world->before = text_from(scene->before);
