@@ -63,6 +63,25 @@ def test_the_maintenance_role_may_and_is_written_down(world: World) -> None:
     assert all("by postgres" in why for _, why in acts) and request in acts[0][1] and request in acts[1][1] and len(acts) > 2
 
 
+def test_a_batch_reads_each_of_its_requests_not_all_that_lie_between(world: World) -> None:
+    """On tables that nobody has analyzed, where the planner takes any span of ids for one row."""
+    count = 100
+    session = world.login("invoicegate_worker")
+    session.connection.autocommit = False
+    read = "select sum(idx_tup_fetch)::integer from pg_stat_xact_user_tables where relname like 'invoice_requests%%'"
+    requests = world.begin(count, session=session)
+    for step in (
+        lambda: session.rows("select * from gateway.plan_invoices(1, %s::uuid[], %s, %s::text[], %s::text[], %s::text[], %s::bigint[], "
+                             "%s::text[], %s::bytea[])", requests, [1] * count, *[[None] * count] * 6),
+        lambda: world.note(requests, session=session),
+        lambda: world.finish(requests, session=session),
+    ):
+        before = session.one(read)
+        step()
+        assert session.one(read) - before < 10 * count
+    session.connection.rollback()
+
+
 def test_every_change_of_state_is_an_event_of_its_transaction(world: World) -> None:
     session = world.login("invoicegate_worker")
     session.connection.autocommit = False
