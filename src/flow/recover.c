@@ -87,15 +87,17 @@ static bool is_sweep(const struct store_taken *taken)
  * overtaken. */
 static bool is_held(struct gateway *gateway, const struct store_taken *taken)
 {
+    bool held = false;
     bool sweeps = is_sweep(taken);
-    bool held = !sweeps && taken->fence == 1;
+    if (!sweeps && taken->fence == 1)
+        return true;
     for (uint32_t i = 0; i < gateway->jobs.capacity; i++) {
         struct job *job = gateway->jobs.slots[i].thing;
         if (!job || memcmp(job->request_id, taken->request_id, UUID_BYTES) != 0)
             continue;
         if (sweeps || job->fence == taken->fence)
             held = true;
-        else if (taken->fence > 1)
+        else
             abandon(job);
     }
     return held;

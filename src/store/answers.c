@@ -3,8 +3,6 @@
 
 #include "store/rows.h"
 
-#define COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
-
 static enum store_verdict verdict_from(struct text word)
 {
     static const struct {
@@ -16,10 +14,31 @@ static enum store_verdict verdict_from(struct text word)
         {"busy", STORE_BUSY},     {"done", STORE_DONE},
         {"stale", STORE_STALE},   {"missing", STORE_MISSING},
     };
-    for (int i = 0; i < COUNT(words); i++)
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (text_is(word, text_from(words[i].word)))
             return words[i].verdict;
     return STORE_AWAY;
+}
+
+/* Five columns from first on. */
+static void customer_answer(const PGresult *result, int row, int first, struct store_answer *answer)
+{
+    answer->generation = row_int4(result, row, first);
+    answer->customer_generation = row_int4(result, row, first + 1);
+    answer->customer_id = row_text(result, row, first + 2);
+    answer->customer_name = row_text(result, row, first + 3);
+    answer->customer_email = row_text(result, row, first + 4);
+}
+
+/* What is frozen of a request, as far as it is known: ten columns from first on. */
+static void frozen_answer(const PGresult *result, int row, int first, struct store_answer *answer)
+{
+    answer->planned = row_bool(result, row, first);
+    customer_answer(result, row, first + 1, answer);
+    answer->price_id = row_text(result, row, first + 6);
+    answer->amount_minor = row_int8(result, row, first + 7);
+    answer->currency = row_text(result, row, first + 8);
+    answer->auto_advance = row_bool(result, row, first + 9);
 }
 
 static void begin_answer(const PGresult *result, int row, struct store_answer *answer)
@@ -28,29 +47,11 @@ static void begin_answer(const PGresult *result, int row, struct store_answer *a
     answer->reason = row_text(result, row, 3);
     answer->agency_id = row_int8(result, row, 4);
     answer->mode = row_text(result, row, 5);
-    answer->planned = row_bool(result, row, 6);
-    answer->generation = row_int4(result, row, 7);
-    answer->customer_generation = row_int4(result, row, 8);
-    answer->customer_id = row_text(result, row, 9);
-    answer->customer_name = row_text(result, row, 10);
-    answer->customer_email = row_text(result, row, 11);
-    answer->price_id = row_text(result, row, 12);
-    answer->amount_minor = row_int8(result, row, 13);
-    answer->currency = row_text(result, row, 14);
-    answer->auto_advance = row_bool(result, row, 15);
+    frozen_answer(result, row, 6, answer);
     answer->original_request = row_text(result, row, 16);
     answer->answer = row_text(result, row, 17);
     answer->account_id = row_text(result, row, 18);
     answer->client_id = row_text(result, row, 19);
-}
-
-static void renew_answer(const PGresult *result, int row, struct store_answer *answer)
-{
-    answer->generation = row_int4(result, row, 2);
-    answer->customer_generation = row_int4(result, row, 3);
-    answer->customer_id = row_text(result, row, 4);
-    answer->customer_name = row_text(result, row, 5);
-    answer->customer_email = row_text(result, row, 6);
 }
 
 static void plan_answer(const PGresult *result, int row, struct store_answer *answer)
@@ -83,16 +84,7 @@ bool statement_taken(const PGresult *result, int row, struct store_taken *taken)
     plan->account_id = taken->account_id;
     plan->client_id = taken->client_id;
     plan->mode = row_text(result, row, 4);
-    plan->planned = row_bool(result, row, 11);
-    plan->generation = row_int4(result, row, 12);
-    plan->customer_generation = row_int4(result, row, 13);
-    plan->customer_id = row_text(result, row, 14);
-    plan->customer_name = row_text(result, row, 15);
-    plan->customer_email = row_text(result, row, 16);
-    plan->price_id = row_text(result, row, 17);
-    plan->amount_minor = row_int8(result, row, 18);
-    plan->currency = row_text(result, row, 19);
-    plan->auto_advance = row_bool(result, row, 20);
+    frozen_answer(result, row, 11, plan);
     return uuid_from_text(row_text(result, row, 0), taken->request_id) && taken->fence >= 0;
 }
 
@@ -125,7 +117,7 @@ int statement_answer(enum store_kind kind, const PGresult *result, int row, stru
     if (kind == STORE_BEGIN)
         begin_answer(result, row, answer);
     else if (kind == STORE_RENEW)
-        renew_answer(result, row, answer);
+        customer_answer(result, row, 2, answer);
     else if (kind == STORE_PLAN)
         plan_answer(result, row, answer);
     else if (kind == STORE_FINISH) {
