@@ -4,7 +4,8 @@
     audit_scale.py [--requests 10000000] [--seconds 15]
 
 Each aggregate over a month and each page of a list is asked for warm; the slowest of five answers counts and must stay below
-50 ms, for the auditor and for a dashboard login. Then writers run alone and with eight readers beside them, in turns.
+50 ms, for the auditor and for a dashboard login. Then writers run alone and with eight readers beside them, in turns
+whose order changes.
 Results go to standard output; the exit code says whether all is within its bounds.
 """
 
@@ -189,9 +190,10 @@ def writers_beside_readers(server: Server, known: dict[str, str], seconds: float
     rate(server, known, 3, 0, PAUSE_S)
     print("\nwriters, requests/s; pages are the readers'")
     alones, losses, shares = [], [], []
-    for _ in range(TURNS):
-        alone, _, _ = rate(server, known, seconds, 0, PAUSE_S)
-        beside, pages, share = rate(server, known, seconds, READERS, PAUSE_S)
+    for turn in range(TURNS):
+        found = {readers: rate(server, known, seconds, readers, PAUSE_S) for readers in ((0, READERS) if turn % 2 else (READERS, 0))}
+        alone = found[0][0]
+        beside, pages, share = found[READERS]
         alones.append(alone)
         losses.append(1 - beside / alone)
         shares.append(share)
