@@ -98,6 +98,7 @@ class Trap:
     statement: str
     act: str  # lose_question, lose_answer, commit_late
     shuts: bool = False  # the gate, before the worker can come back and ask
+    about: bytes = b""  # what must stand in the batch: other requests' pass
     sprung: threading.Event = dataclasses.field(default_factory=threading.Event)
     release: threading.Event = dataclasses.field(default_factory=threading.Event)  # commit_late: now it may
     done: threading.Event = dataclasses.field(default_factory=threading.Event)  # commit_late: it has
@@ -162,16 +163,16 @@ class DatabaseGate(Gate):
             trap.release.set()
         shutil.rmtree(self.directory)
 
-    def trap(self, statement: str, act: str, shuts: bool = False) -> Trap:
-        trap = Trap(statement, act, shuts)
+    def trap(self, statement: str, act: str, shuts: bool = False, about: str = "") -> Trap:
+        trap = Trap(statement, act, shuts, about.encode())
         with self.lock:
             self.traps.append(trap)
         return trap
 
-    def _take_trap(self, names: set[str]) -> Trap | None:
+    def _take_trap(self, names: set[str], batch: bytes) -> Trap | None:
         with self.lock:
             for trap in self.traps:
-                if trap.statement in names:
+                if trap.statement in names and trap.about in batch:
                     self.traps.remove(trap)
                     return trap
         return None
@@ -186,7 +187,7 @@ class DatabaseGate(Gate):
                     client.sendall(_some(server))
                 if client in ready:
                     for batch, names in batches.feed(_some(client)):
-                        trap = self._take_trap(names)
+                        trap = self._take_trap(names, batch)
                         if trap is None:
                             server.sendall(batch)
                         else:

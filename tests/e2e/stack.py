@@ -131,8 +131,9 @@ class Stack:
         assert not reports, f"{self.dir}/log:\n" + "\n".join(reports)
 
     def log(self, name: str) -> str:
-        """workers, sandbox, nginx-error, nginx-access, postgres."""
-        return (self.dir / "log" / f"{name}.log").read_text(errors="replace")
+        """workers, sandbox, nginx-error, nginx-access, postgres. Without a line that is being written."""
+        text = (self.dir / "log" / f"{name}.log").read_text(errors="replace")
+        return text[: text.rfind("\n") + 1]
 
     def reports(self) -> list[str]:
         """What sanitizers and failed checks left in the logs, and nginx's own alarms."""
@@ -321,11 +322,16 @@ class Stack:
 
     @contextlib.contextmanager
     def nothing_upstream(self) -> Iterator[None]:
-        """Fails if the upstream was called within the block."""
+        """Fails if the upstream was called within the block; a test before may have left looks for what comes late."""
         before = self.sandbox.counts()
         yield
         after = self.sandbox.counts()
-        assert after == before, {step: after[step] - before[step] for step in after if after[step] != before[step]}
+        more = {step: after[step] - before[step] for step in after if after[step] != before[step]}
+        if more.keys() == {"total", "list_invoices"}:
+            swept = self.sql("select account_id from gateway.sweeps join gateway.invoice_requests using (request_id)")
+            accounts = {row["account_id"] for row in swept}
+            more = {call["stripe_account"]: 1 for call in self.sandbox.calls(more["total"]) if call["stripe_account"] not in accounts}
+        assert more == {}
 
 
 def _query(database: str, statement: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
