@@ -4,7 +4,7 @@
 
 #define PARTITIONS_EVERY_MS (60 * 60 * 1000)
 #define PURGE_EVERY_MS (10 * 1000)
-#define ROLL_UP_EVERY_MS (2 * 1000)
+#define ROLL_UP_EVERY_MS 1000
 #define ROLL_UP_MUCH 10000 /* a roll-up that moved so many may have left some: roll_up()'s bite */
 
 static enum statement take(struct chore *chore)

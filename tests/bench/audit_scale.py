@@ -137,7 +137,7 @@ def write(server: Server, place: int, stop, done) -> None:
 def roll(server: Server, stop) -> None:
     cursor = connect(server, "invoicegate_worker").cursor()
     moved = 0
-    while not stop.wait(0.0 if moved >= ROLL_UP_MUCH else 2.0):
+    while not stop.wait(0.0 if moved >= ROLL_UP_MUCH else 1.0):
         cursor.execute("select gateway.roll_up()")
         (moved,) = cursor.fetchone()
 
@@ -208,7 +208,8 @@ def writers_beside_readers(server: Server, known: dict[str, str], seconds: float
 
 
 def prepared(server: Server, requests: int) -> None:
-    for setting in ("shared_buffers = '2GB'", "max_wal_size = '8GB'", "checkpoint_timeout = '30min'", "max_connections = 60"):
+    for setting in ("shared_buffers = '2GB'", "max_wal_size = '8GB'", "checkpoint_timeout = '30min'", "max_connections = 60",
+                    "autovacuum_naptime = '10s'"):
         server.sql("postgres", f"alter system set {setting}")
     server.restart()
     server.sql("postgres", "create database scale")

@@ -57,7 +57,7 @@ make_cluster() {
         -E UTF8 --locale=C.UTF-8 --no-sync --no-instructions >"$log_dir/initdb.log" 2>&1) ||
         fail "initdb failed: $(tail -n 1 "$log_dir/initdb.log") (all of it: $(shown "$log_dir/initdb.log"))"
     printf '%s\n' "timezone = 'UTC'" "log_timezone = 'UTC'" "log_line_prefix = '%m [%p] %u '" \
-        "max_connections = 200" >>"$pg_data.new/postgresql.conf"
+        "max_connections = 200" "autovacuum_naptime = 10s" >>"$pg_data.new/postgresql.conf"
     mv "$pg_data.new" "$pg_data"
     rm -f "$secret_dir"/key-* # they are keys of a database that is no more
 }
