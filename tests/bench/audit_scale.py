@@ -27,7 +27,8 @@ import load_history  # noqa: E402
 from ctl_database import Ctl, Server  # noqa: E402
 
 BOUND_MS = 50.0
-ROLL_UP_MUCH = 10_000  # a roll-up that moved so many is followed by another one, as a worker does it
+ROLL_UP_EVERY_S = 1.0  # as a worker does it
+ROLL_UP_MUCH = 10_000  # a roll-up that moved so many is followed by another one at once, as there
 READERS, WRITERS, BATCH, TURNS = 8, 2, 64, 9
 PAUSE_S = 1.0  # of a reader between two refreshes: a dashboard that is never left alone
 
@@ -137,7 +138,7 @@ def write(server: Server, place: int, stop, done) -> None:
 def roll(server: Server, stop) -> None:
     cursor = connect(server, "invoicegate_worker").cursor()
     moved = 0
-    while not stop.wait(0.0 if moved >= ROLL_UP_MUCH else 1.0):
+    while not stop.wait(0.0 if moved >= ROLL_UP_MUCH else ROLL_UP_EVERY_S):
         cursor.execute("select gateway.roll_up()")
         (moved,) = cursor.fetchone()
 

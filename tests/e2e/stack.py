@@ -326,12 +326,11 @@ class Stack:
         before = self.sandbox.counts()
         yield
         after = self.sandbox.counts()
-        more = {step: after[step] - before[step] for step in after if after[step] != before[step]}
-        if more.keys() == {"total", "list_invoices"}:
-            swept = self.sql("select account_id from gateway.sweeps join gateway.invoice_requests using (request_id)")
-            accounts = {row["account_id"] for row in swept}
-            more = {call["stripe_account"]: 1 for call in self.sandbox.calls(more["total"]) if call["stripe_account"] not in accounts}
-        assert more == {}
+        if after != before:
+            sweeps = self.sql("select account_id from gateway.sweeps join gateway.invoice_requests using (request_id)")
+            swept = {("list_invoices", row["account_id"]) for row in sweeps}
+            calls = self.sandbox.calls(after["total"] - before["total"])
+            assert [call for call in calls if (call["step"], call["stripe_account"]) not in swept] == []
 
 
 def _query(database: str, statement: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:

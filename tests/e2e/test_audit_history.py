@@ -68,7 +68,7 @@ def test_a_batch_reads_each_of_its_requests_not_all_that_lie_between(world: Worl
     count = 100
     session = world.login("invoicegate_worker")
     session.connection.autocommit = False
-    read = "select sum(idx_tup_fetch)::integer from pg_stat_xact_user_tables where relname like 'invoice_requests%%'"
+    read = "select sum(idx_tup_fetch)::integer from pg_stat_xact_user_tables where relname like 'invoice_requests%'"
     requests = world.begin(count, session=session)
     for step in (
         lambda: session.rows("select * from gateway.plan_invoices(1, %s::uuid[], %s, %s::text[], %s::text[], %s::text[], %s::bigint[], "

@@ -256,11 +256,10 @@ def test_rule_11_others_may_have_ended_it_meanwhile(
 ) -> None:
     """The worker cannot reach the database, which others can: they take its request over and end it. Back again, it asks
     what became of its commit, is told so, and lets go."""
-    tenant = stack.tenant(members=(f"John Doe:{statement}@rule11.example.com:admin",))
-    if statement == "begin":
-        trap = gate.trap(statement, "lose_answer", shuts=True, about=tenant.account)
-    else:
-        trap = gate.trap(statement, "lose_question", shuts=True, about=f"{statement}@rule11.example.com")
+    email = f"{statement}@rule11.example.com"  # stands in the invoice
+    tenant = stack.tenant(members=(f"John Doe:{email}:admin",))
+    act, about = ("lose_answer", tenant.account) if statement == "begin" else ("lose_question", email)
+    trap = gate.trap(statement, act, shuts=True, about=about)
     pending = stack.send(stack.create_bytes(tenant, idempotency_key="a key"))
     assert trap.sprung.wait(60)
     request_id = rules.open_request(stack, tenant)
