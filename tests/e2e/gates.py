@@ -186,7 +186,10 @@ class DatabaseGate(Gate):
                 if server in ready:
                     client.sendall(_some(server))
                 if client in ready:
-                    for batch, names in batches.feed(_some(client)):
+                    data = _some(client)
+                    if not self._is_open:  # what the worker tries here because another connection was shut
+                        raise Cut
+                    for batch, names in batches.feed(data):
                         trap = self._take_trap(names, batch)
                         if trap is None:
                             server.sendall(batch)
