@@ -7,7 +7,7 @@
 
 static bool is_soon_back(const struct lane *lane, int64_t now_ms)
 {
-    return lane->state == LANE_BUSY && lane->batch_count >= GATHER_MIN &&
+    return lane->state == LANE_BUSY && lane->batch.count >= GATHER_MIN &&
            now_ms - lane->sent_ms < GATHER_MAX_MS;
 }
 

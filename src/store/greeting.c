@@ -50,10 +50,10 @@ static bool send_greeting(struct lane *lane)
 bool greeting_send(struct lane *lane)
 {
     bool sent = send_greeting(lane);
-    lane->runs[0] = (struct run){0};
-    lane->run_count = 1;
+    lane->batch.runs[0] = (struct run){0};
+    lane->batch.run_count = 1;
     if (sent && lane->store->worker_id == 0) {
-        lane->runs[lane->run_count++] = (struct run){0};
+        lane->batch.runs[lane->batch.run_count++] = (struct run){0};
         sent = send_hello(lane);
     }
     for (int i = 0; sent && i < STATEMENT_COUNT; i++)
@@ -108,12 +108,12 @@ static const char *durability_problem(struct lane *lane, const PGresult *facts)
 
 const char *greeting_problem(struct lane *lane)
 {
-    PGresult *facts = lane->runs[0].result;
-    PGresult *hello = lane->run_count > 1 ? lane->runs[1].result : NULL;
+    PGresult *facts = lane->batch.runs[0].result;
+    PGresult *hello = lane->batch.run_count > 1 ? lane->batch.runs[1].result : NULL;
     const char *problem = "the database server did not tell its settings";
     if (facts && PQntuples(facts) == 1)
         problem = durability_problem(lane, facts);
-    if (!problem && lane->run_count > 1) {
+    if (!problem && lane->batch.run_count > 1) {
         int64_t number = hello && PQntuples(hello) == 1 ? row_int8(hello, 0, 0) : STORE_NULL64;
         if (number == STORE_NULL64)
             problem = "the database did not give this worker its number";
@@ -126,8 +126,8 @@ const char *greeting_problem(struct lane *lane)
 
 const char *greeting_lapsed(const struct lane *lane)
 {
-    for (int i = 0; i < lane->run_count && !lane->store->settings->allow_unsafe; i++) {
-        const struct run *run = &lane->runs[i];
+    for (int i = 0; i < lane->batch.run_count && !lane->store->settings->allow_unsafe; i++) {
+        const struct run *run = &lane->batch.runs[i];
         if (run->statement == STATEMENT_LEASE && run->result && PQntuples(run->result) == 1)
             return crash_problem(run->result, 1);
     }

@@ -37,12 +37,11 @@ static void lane_set_state(struct lane *lane, enum lane_state to)
     NEVER("a lane's state changes along its edges");
 }
 
-static void lane_forget_results(struct lane *lane)
+static void batch_forget(struct batch *batch)
 {
-    for (int i = 0; i < lane->run_count; i++)
-        PQclear(lane->runs[i].result);
-    lane->run_count = 0;
-    lane->run_at = 0;
+    for (int i = 0; i < batch->run_count; i++)
+        PQclear(batch->runs[i].result);
+    batch->run_count = 0;
 }
 
 static void lane_disconnect(struct lane *lane)
@@ -50,7 +49,7 @@ static void lane_disconnect(struct lane *lane)
     struct loop *loop = lane->store->loop;
     loop_unwatch(loop, &lane->watch);
     loop_untimer(loop, &lane->timer);
-    lane_forget_results(lane);
+    batch_forget(&lane->batch);
     PQfinish(lane->connection);
     lane->connection = NULL;
 }
@@ -104,7 +103,7 @@ static void lane_greet(struct lane *lane)
 {
     lane_set_state(lane, LANE_GREETING);
     lane->run_at = 0;
-    lane->failed = false;
+    lane->batch.failed = false;
     if (PQsetnonblocking(lane->connection, 1) != 0 || !PQenterPipelineMode(lane->connection) ||
         !greeting_send(lane))
         lane_down(lane, PQerrorMessage(lane->connection));
@@ -167,15 +166,15 @@ void lane_open(struct lane *lane, struct store *store, int number)
 /* Groups the tasks by kind, in the order of the kinds, so that each kind is one statement. */
 static void lane_load(struct lane *lane, struct store_task **tasks, int count)
 {
-    lane->batch_count = 0;
+    lane->batch.count = 0;
     for (int kind = 0; kind < STORE_KIND_COUNT; kind++) {
-        int first = lane->batch_count;
+        int first = lane->batch.count;
         for (int i = 0; i < count; i++)
             if ((int)tasks[i]->kind == kind)
-                lane->batch[lane->batch_count++] = tasks[i];
-        if (lane->batch_count > first)
-            lane->runs[lane->run_count++] = (struct run){
-                .statement = (enum statement)kind, .first = first, .count = lane->batch_count - first};
+                lane->batch.tasks[lane->batch.count++] = tasks[i];
+        if (lane->batch.count > first)
+            lane->batch.runs[lane->batch.run_count++] = (struct run){
+                .statement = (enum statement)kind, .first = first, .count = lane->batch.count - first};
     }
 }
 
@@ -193,7 +192,7 @@ static bool lane_send_chore(struct lane *lane, enum statement chore)
         params_int4(&lane->params, lane->store->settings->lease_ms);
     if (chore == STATEMENT_PURGE)
         params_int4(&lane->params, lane->store->settings->key_retention_h);
-    lane->runs[lane->run_count++] = (struct run){.statement = chore};
+    lane->batch.runs[lane->batch.run_count++] = (struct run){.statement = chore};
     return lane_send_statement(lane, chore);
 }
 
@@ -201,17 +200,17 @@ static bool lane_send_tasks(struct lane *lane)
 {
     struct statement_context context = {lane->store->worker_id,
                                         text_from(lane->store->settings->upstream_version)};
-    int kinds = lane->run_count;
+    int kinds = lane->batch.run_count;
     for (int i = 0; i < kinds; i++) {
-        struct run *run = &lane->runs[i];
-        statement_params(&lane->params, &context, (enum store_kind)run->statement, lane->batch + run->first,
-                         run->count);
+        struct run *run = &lane->batch.runs[i];
+        statement_params(&lane->params, &context, (enum store_kind)run->statement,
+                         lane->batch.tasks + run->first, run->count);
         if (!lane_send_statement(lane, run->statement))
             return false;
     }
-    if (statement_calls_params(&lane->params, lane->batch, lane->batch_count) == 0)
+    if (statement_calls_params(&lane->params, lane->batch.tasks, lane->batch.count) == 0)
         return true;
-    lane->runs[lane->run_count++] = (struct run){.statement = STATEMENT_CALLS};
+    lane->batch.runs[lane->batch.run_count++] = (struct run){.statement = STATEMENT_CALLS};
     return lane_send_statement(lane, STATEMENT_CALLS);
 }
 
@@ -220,9 +219,9 @@ void lane_send(struct lane *lane, struct store_task **tasks, int count, enum sta
     bool sent;
     lane_set_state(lane, LANE_BUSY);
     lane->sent_ms = loop_now_ms(lane->store->loop);
-    lane->run_count = 0;
+    lane->batch.run_count = 0;
     lane->run_at = 0;
-    lane->failed = false;
+    lane->batch.failed = false;
     lane_load(lane, tasks, count);
     sent = lane_send_tasks(lane);
     if (sent && chore != NO_CHORE)
@@ -235,29 +234,34 @@ void lane_send(struct lane *lane, struct store_task **tasks, int count, enum sta
         lane_down(lane, PQerrorMessage(lane->connection));
 }
 
+/* The next batch leaves before anybody hears of this one: PostgreSQL need not wait for that. */
 static void lane_batch_end(struct lane *lane)
 {
+    struct batch done = lane->batch;
+    lane->batch.count = 0;
+    lane->batch.run_count = 0;
     loop_untimer(lane->store->loop, &lane->timer);
     lane_set_state(lane, LANE_IDLE);
-    store_lane_done(lane);
-    if (lane->state == LANE_IDLE)
-        lane_forget_results(lane);
+    store_lane_free(lane);
+    store_lane_done(lane, &done);
+    batch_forget(&done);
 }
 
 static void lane_greeted(struct lane *lane)
 {
     const char *problem =
-        lane->failed ? "the server refused the worker's statements" : greeting_problem(lane);
+        lane->batch.failed ? "the server refused the worker's statements" : greeting_problem(lane);
     if (problem) {
-        LOG(LOG_ERROR, problem, LOG_TEXT("sqlstate", text_from(lane->failed ? lane->sqlstate : NULL)));
+        LOG(LOG_ERROR, problem,
+            LOG_TEXT("sqlstate", text_from(lane->batch.failed ? lane->batch.sqlstate : NULL)));
         lane_down(lane, problem);
-        lane->store->problem = lane->failed ? STORE_UNMIGRATED : STORE_UNFIT;
+        lane->store->problem = lane->batch.failed ? STORE_UNMIGRATED : STORE_UNFIT;
         return;
     }
     lane->tries = 0;
     loop_untimer(lane->store->loop, &lane->timer);
     lane_set_state(lane, LANE_IDLE);
-    lane_forget_results(lane);
+    batch_forget(&lane->batch);
     store_lane_ready(lane);
 }
 
@@ -271,25 +275,27 @@ static bool lane_is_unheard(const PGresult *result)
 /* Preparing shows what is missing at the start, but not what is taken away later, nor a right that is. */
 static bool lane_lacks_function(const struct lane *lane)
 {
-    return strcmp(lane->sqlstate, "42883") == 0 || strcmp(lane->sqlstate, "42501") == 0;
+    return strcmp(lane->batch.sqlstate, "42883") == 0 || strcmp(lane->batch.sqlstate, "42501") == 0;
 }
 
 static void lane_keep_result(struct lane *lane, PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    if (status == PGRES_FATAL_ERROR && !lane->failed) {
-        lane->failed = true;
-        (void)snprintf(lane->sqlstate, sizeof(lane->sqlstate), "%s", sqlstate ? sqlstate : "XX000");
+    if (status == PGRES_FATAL_ERROR && !lane->batch.failed) {
+        lane->batch.failed = true;
+        (void)snprintf(lane->batch.sqlstate, sizeof(lane->batch.sqlstate), "%s",
+                       sqlstate ? sqlstate : "XX000");
         /* The primary message only: details may quote a row's values. */
-        LOG(LOG_ERROR, "the database refused a statement", LOG_TEXT("sqlstate", text_from(lane->sqlstate)),
+        LOG(LOG_ERROR, "the database refused a statement",
+            LOG_TEXT("sqlstate", text_from(lane->batch.sqlstate)),
             LOG_TEXT("why", text_from(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY))));
         if (lane->state == LANE_BUSY && lane_lacks_function(lane))
             store_lane_lacks(lane);
     }
-    if (status == PGRES_TUPLES_OK && lane->run_at < lane->run_count) {
-        PQclear(lane->runs[lane->run_at].result);
-        lane->runs[lane->run_at].result = result;
+    if (status == PGRES_TUPLES_OK && lane->run_at < lane->batch.run_count) {
+        PQclear(lane->batch.runs[lane->run_at].result);
+        lane->batch.runs[lane->run_at].result = result;
     } else {
         PQclear(result);
     }
@@ -367,7 +373,7 @@ void lane_goodbye(struct lane *lane)
     int64_t until_us = loop_clock_us() + GOODBYE_PATIENCE_US;
     if (lane->state != LANE_IDLE)
         return;
-    lane->run_count = 0;
+    lane->batch.run_count = 0;
     if (!lane_send_chore(lane, STATEMENT_GOODBYE) || PQpipelineSync(lane->connection) != 1)
         return;
     while (loop_clock_us() < until_us && PQflush(lane->connection) >= 0) {

@@ -25,12 +25,22 @@ enum lane_state {
 #undef X
 };
 
-/* One statement of the batch. */
+/* One statement of a batch. */
 struct run {
     enum statement statement;
     int first; /* of its tasks in the batch */
     int count;
     PGresult *result; /* kept until the whole batch is known to be committed */
+};
+
+/* What travels as one transaction, and what has come back of it. */
+struct batch {
+    struct store_task *tasks[LANE_BATCH_MAX];
+    int count;
+    struct run runs[LANE_RUNS_MAX];
+    int run_count;
+    bool failed;
+    char sqlstate[6];
 };
 
 struct lane {
@@ -42,15 +52,10 @@ struct lane {
     struct timer timer; /* DOWN: next try; otherwise: patience with the server */
     int tries;
     struct params params;
-    struct store_task *batch[LANE_BATCH_MAX];
-    int batch_count;
+    struct batch batch;
     int64_t sent_ms;
-    struct run runs[LANE_RUNS_MAX];
-    int run_count;
-    int run_at; /* whose results are arriving */
-    bool failed;
+    int run_at;        /* whose results are arriving */
     bool unreplicated; /* the commit did not wait for the standby */
-    char sqlstate[6];
 };
 
 void lane_open(struct lane *lane, struct store *store, int number);
@@ -67,7 +72,9 @@ void store_lane_ready(struct lane *lane);
 void store_lane_lacks(struct lane *lane);
 /* The connection is gone: the tasks of its batch may have been committed. */
 void store_lane_lost(struct lane *lane);
-/* The batch is committed, or (failed) certainly rolled back. Results are still there. */
-void store_lane_done(struct lane *lane);
+/* The lane has nothing to do. */
+void store_lane_free(struct lane *lane);
+/* A batch is committed, or (failed) certainly rolled back. The lane may have its next one already. */
+void store_lane_done(struct lane *lane, struct batch *batch);
 
 #endif

@@ -170,28 +170,27 @@ void store_lane_lost(struct lane *lane)
 {
     struct store *store = lane->store;
     static const struct store_answer away = {.verdict = STORE_AWAY};
-    int count = lane->batch_count;
-    lane->batch_count = 0;
+    int count = lane->batch.count;
+    lane->batch.count = 0;
     for (int i = 0; i < count; i++) {
         if (lane == store_read_lane(store)) {
-            store_deliver(store, lane->batch[i], &away);
+            store_deliver(store, lane->batch.tasks[i], &away);
             continue;
         }
-        lane->batch[i]->again = true;
-        queue_put(&store->alone, lane->batch[i]);
+        lane->batch.tasks[i]->again = true;
+        queue_put(&store->alone, lane->batch.tasks[i]);
     }
     store_ready_update(store);
 }
 
 /* The batch is certainly rolled back. Neighbours of a poisoned task must not go down with it: each is run
  * alone. */
-static void store_batch_failed(struct store *store, struct store_task **batch, int count,
-                               const char *sqlstate)
+static void store_batch_failed(struct store *store, const struct batch *batch)
 {
     static const struct store_answer away = {.verdict = STORE_AWAY};
-    for (int i = 0; i < count; i++) {
-        struct store_task *task = batch[i];
-        if (count > 1) {
+    for (int i = 0; i < batch->count; i++) {
+        struct store_task *task = batch->tasks[i];
+        if (batch->count > 1) {
             queue_put(&store->alone, task);
             continue;
         }
@@ -201,7 +200,7 @@ static void store_batch_failed(struct store *store, struct store_task **batch, i
             continue;
         }
         LOG(LOG_WARNING, "a task is tried again", LOG_INT("errors", task->errors),
-            LOG_TEXT("sqlstate", text_from(sqlstate)));
+            LOG_TEXT("sqlstate", text_from(batch->sqlstate)));
         store_delay(store, task);
     }
 }
@@ -237,33 +236,36 @@ static void store_run_done(struct store *store, struct store_task **tasks, const
     }
 }
 
-void store_lane_done(struct lane *lane)
+void store_lane_free(struct lane *lane)
+{
+    store_send(lane->store);
+}
+
+void store_lane_done(struct lane *lane, struct batch *batch)
 {
     struct store *store = lane->store;
-    int count = lane->batch_count;
-    lane->batch_count = 0;
     if (lane == store_read_lane(store)) {
-        for (int i = 0; i < count; i++)
-            store_read_done(store, lane->batch[i], lane->failed ? NULL : lane->runs[0].result);
+        for (int i = 0; i < batch->count; i++)
+            store_read_done(store, batch->tasks[i], batch->failed ? NULL : batch->runs[0].result);
         return;
     }
-    if (lane->failed && count == 0)
+    if (batch->failed && batch->count == 0)
         LOG(LOG_WARNING, "a chore failed; its turn comes again",
-            LOG_TEXT("sqlstate", text_from(lane->sqlstate)));
-    if (lane->failed) {
-        store_batch_failed(store, lane->batch, count, lane->sqlstate);
+            LOG_TEXT("sqlstate", text_from(batch->sqlstate)));
+    if (batch->failed) {
+        store_batch_failed(store, batch);
         return;
     }
-    for (int i = 0; i < lane->run_count; i++) {
-        const struct run *run = &lane->runs[i];
+    for (int i = 0; i < batch->run_count; i++) {
+        const struct run *run = &batch->runs[i];
         if (run->statement == STATEMENT_LEASE && run->result && PQntuples(run->result) == 1)
             store->live_workers = row_int4(run->result, 0, 0);
         else if (run->statement == STATEMENT_ROLL_UP && run->result)
             chores_rolled_up(store, run->result);
         else if (run->statement == (enum statement)STORE_TAKE && run->count == 1)
-            store_take_done(store, lane->batch[run->first], run->result);
+            store_take_done(store, batch->tasks[run->first], run->result);
         else if (run->statement < (enum statement)STORE_KIND_COUNT && run->count > 0)
-            store_run_done(store, lane->batch + run->first, run);
+            store_run_done(store, batch->tasks + run->first, run);
     }
 }
 

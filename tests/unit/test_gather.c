@@ -38,7 +38,7 @@ static void on_its_way(struct scene *scene, int tasks, int64_t ago_ms)
 {
     struct lane *lane = &scene->store.lanes[0];
     lane->state = LANE_BUSY;
-    lane->batch_count = tasks;
+    lane->batch.count = tasks;
     lane->sent_ms = loop_now_ms(scene->loop) - ago_ms;
     scene->store.lanes[1].state = LANE_IDLE;
 }
