@@ -127,7 +127,8 @@ static int store_take_batch(struct store *store, struct store_task **batch)
     return count;
 }
 
-/* Before the loop sleeps: everything that is ready and has a lane leaves in one batch a lane. */
+/* Before the loop sleeps, and when a lane is free again: everything that is ready and has a lane leaves in
+ * one batch a lane. */
 static void store_send(void *owner)
 {
     struct store *store = owner;
