@@ -12,12 +12,10 @@ declare
     v_before   text;
     v_after    text;
 begin
-    for v_function in
-        select oid::regprocedure
-          from pg_catalog.pg_proc
-         where pronamespace = 'gateway'::regnamespace
-           and proname in ('plan_invoices', 'note_invoices', 'finish_invoices')
-    loop
+    foreach v_function in array array(select oid::regprocedure
+                                        from pg_catalog.pg_proc
+                                       where pronamespace = 'gateway'::regnamespace
+                                         and proname in ('plan_invoices', 'note_invoices', 'finish_invoices')) loop
         v_before := pg_get_functiondef(v_function);
         v_after := regexp_replace(v_before, '(\w)\.request_id between v_first and v_last',
                                   '(\1.request_id between v_first and v_last or \1.request_id = v_first)', 'g');
